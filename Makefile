@@ -1,0 +1,36 @@
+# `make demo` runs the main job, `make test` runs every test; both set up what they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check fast bench up setup
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv==$$(sed -n 's/^uv==//p' constraints.txt)
+	@echo "Setting up $(VENV) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## Tune a model in Airflow, then retune it on refreshed data, all on this machine
+	@$(BIN)/python dags/demo.py
+
+test: setup  ## Every test
+	$(BIN)/python -m pytest
+
+fast: setup  ## The tests that need no Airflow
+	$(BIN)/python -m pytest -m "not airflow and not standalone"
+
+check: setup  ## Formatting, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+bench: setup  ## Speed and search quality; each benchmark's own options are in benchmarks/README.md
+	$(BIN)/python benchmarks/import_cost.py
+
+up: setup  ## Airflow's web UI with the example DAGs and the local service
+	@$(BIN)/python dags/up.py
