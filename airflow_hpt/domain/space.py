@@ -163,7 +163,7 @@ class Space:
     @property
     def size(self) -> float:
         """Return how many distinct configurations there are: infinite once a continuous range takes part."""
-        return math.prod(each.size for each in self.ranges)
+        return math.prod(float(each.size) for each in self.ranges)
 
     def encode(self, hyperparameters: Hyperparameters) -> Point:
         """Return the point of `hyperparameters`; coordinates leave [0, 1] for values outside the ranges."""

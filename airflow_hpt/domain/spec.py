@@ -8,6 +8,7 @@ from typing import Any
 from airflow_hpt.domain.space import Space
 
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
+OBJECTIVE_METRIC = "ObjectiveMetric"  # under this name the service records the objective a second time
 
 
 class Strategy(StrEnum):
@@ -26,12 +27,34 @@ class WarmStartType(StrEnum):
     TRANSFER = "TransferLearning"
 
 
+class ObjectiveType(StrEnum):
+    """Which way an objective is better; the values are the API's."""
+
+    MAXIMIZE = "Maximize"
+    MINIMIZE = "Minimize"
+
+
+class Switch(StrEnum):
+    """A choice that is on or off; the values are the API's."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """The metric that a tuning job optimises."""
 
     metric: str
     maximize: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDefinition:
+    """A metric and the regular expression whose first group captures its value in a log line."""
+
+    name: str
+    regex: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,7 @@ class TrainingSpec:
     space: Space
     static: Mapping[str, str]  # as given, without the injected objective metric
     definition: Mapping[str, Any]  # the API's HyperParameterTrainingJobDefinition, untouched
+    metrics: tuple[MetricDefinition, ...] = ()  # the image's own and the request's, without `ObjectiveMetric`
 
 
 @dataclass(frozen=True, slots=True)
