@@ -6,9 +6,13 @@ HptError
 │   ├── AlreadyExists          ResourceInUse: the name is taken
 │   ├── NotFound               ResourceNotFound: no such tuning job
 │   └── LimitExceeded          ResourceLimitExceeded: a quota would be passed
+├── CallRejected               an HTTP request that never became a call: signature, target or body are wrong
 ├── IllegalTransition          an event that the current state does not allow
 ├── SpaceExhausted             every configuration of a finite search space was tried
-├── ServiceUnavailable         the local service does not answer, or cannot start
+├── ServiceUnavailable         the service does not answer, cannot start, or turns calls away for a while
+├── AccessRefused              the service refuses the credentials or what they may do
+│   └── CredentialsExpired     they were good once; the connection may hold newer ones by now
+├── ConnectionUnusable         the Airflow connection is missing, or lacks something that every call needs
 └── TuningJobUnsuccessful      a tuning job ended otherwise than the caller accepts
     ├── TuningJobFailed
     ├── TuningJobStopped
@@ -52,6 +56,15 @@ class LimitExceeded(RequestRefused):
     code = "ResourceLimitExceeded"
 
 
+class CallRejected(HptError):
+    """An HTTP request never became a call of the tuning API: its signature, its target or its body is wrong."""
+
+    def __init__(self, code: str, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
 class IllegalTransition(HptError):
     """An event arrived that the current state does not allow."""
 
@@ -65,7 +78,19 @@ class SpaceExhausted(HptError):
 
 
 class ServiceUnavailable(HptError):
-    """The local service does not answer or cannot start; the message names the command that helps."""
+    """The service does not answer, cannot start or is too busy; the message names what helps."""
+
+
+class AccessRefused(HptError):
+    """The service refuses the credentials, or refuses them this call."""
+
+
+class CredentialsExpired(AccessRefused):
+    """The credentials were good once and are not any more."""
+
+
+class ConnectionUnusable(HptError):
+    """The Airflow connection is missing, or lacks something that every call needs."""
 
 
 class TuningJobUnsuccessful(HptError):
