@@ -115,3 +115,7 @@ class TuningSpec:
     def is_multiple(self) -> bool:
         """Say whether the request used `TrainingJobDefinitions`."""
         return self.definitions[0].name is not None
+
+    def definition(self, name: str | None) -> TrainingSpec:
+        """Return the training job definition called `name` (None for a single one)."""
+        return next(each for each in self.definitions if each.name == name)

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_hpt.domain.records import TrainingJob, TuningJob
+from airflow_hpt.domain.request import parse_request
+from airflow_hpt.domain.states import TrainingState, TuningState
+
 Request = dict[str, Any]
 
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
@@ -94,3 +98,26 @@ def make_part(name: str, *, ranges: Mapping[str, Any] = RANGES, kind: str = "Max
         HyperParameterRanges=ranges,
         **changes,
     )
+
+
+def make_training(index: int = 1, **changes: Any) -> TrainingJob:
+    """Return a training job that ended `index` minutes after the start with the objective 0.5, changed as asked."""
+    facts: dict[str, Any] = {
+        "name": f"tune-{index:03d}-00000000",
+        "tuning_job": "tune",
+        "index": index,
+        "definition": None,
+        "tuned": {},
+        "state": TrainingState.COMPLETED,
+        "created_at": EPOCH,
+        "modified_at": at(60 * index),
+        "history": (0.5,),
+        **changes,
+    }
+    return TrainingJob(**facts)
+
+
+def make_job(request: Request | None = None, **changes: Any) -> TuningJob:
+    """Return a tuning job in progress, made by a request."""
+    facts: dict[str, Any] = {"state": TuningState.IN_PROGRESS, "created_at": EPOCH, "modified_at": EPOCH, "seed": 1}
+    return TuningJob(parse_request(request or make_request()), **{**facts, **changes})
