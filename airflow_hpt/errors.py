@@ -9,6 +9,7 @@ HptError
 ├── CallRejected               an HTTP request that never became a call: signature, target or body are wrong
 ├── IllegalTransition          an event that the current state does not allow
 ├── SpaceExhausted             every configuration of a finite search space was tried
+├── ObjectUnavailable          a location in object storage that is malformed, empty or out of reach
 ├── ServiceUnavailable         the service does not answer, cannot start, or turns calls away for a while
 ├── AccessRefused              the service refuses the credentials or what they may do
 │   └── CredentialsExpired     they were good once; the connection may hold newer ones by now
@@ -75,6 +76,10 @@ class IllegalTransition(HptError):
 
 class SpaceExhausted(HptError):
     """Every configuration of a finite search space has been tried or is being tried."""
+
+
+class ObjectUnavailable(HptError):
+    """A location in object storage is malformed, holds nothing or cannot be reached."""
 
 
 class ServiceUnavailable(HptError):

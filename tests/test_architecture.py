@@ -15,9 +15,10 @@ ALLOWED: dict[str, set[str]] = {
     "domain": {"errors"},
     "local.search": {"domain", "errors"},
     "local.store": {"domain", "errors"},
-    "local.runner": {"domain", "errors"},
-    "local.service": {"local.search", "local.store", "local.runner", "domain", "errors"},
-    "local": {"local.service", "domain", "errors"},  # the command line
+    "local.runner": {"local.runner.algorithms", "domain", "errors"},
+    "local.runner.algorithms": {"errors"},  # programs that run in place of an image
+    "local.service": {"local.search", "local.store", "local.runner", "local.runner.algorithms", "domain", "errors"},
+    "local": {"local.service", "local.runner", "domain", "errors"},  # the command line puts the service together
     "_compat": {"errors"},
     "hooks": {"domain", "errors", "_compat"},
     "triggers": {"hooks", "domain", "errors", "_compat"},
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
 # Foreign packages that only some layers may import.
 CONFINED: dict[str, set[str]] = {
     "airflow": {"_compat", "hooks", "triggers", "operators", "sensors", "decorators", "links", "lineage", "plugin"},
-    "numpy": {"local.search"},
+    "numpy": {"local.search", "local.runner.algorithms"},
     "scipy": {"local.search"},
     "sqlite3": {"local.store"},
     "subprocess": {"local.runner", "local"},
