@@ -76,6 +76,7 @@ class TuningJob:
     ended_at: datetime | None = None
     failure_reason: str | None = None
     converged_at: datetime | None = None
+    not_improving: int = 0  # training jobs in a row, up to the last one that ended, that did not improve the best
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
