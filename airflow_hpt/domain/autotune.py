@@ -48,7 +48,7 @@ def _with_own_ranges(definition: Fields) -> Members:
 def _derive(ranges: Fields, definition: Fields) -> tuple[Members, Members]:
     """Return the ranges and the definition with every AutoParameter turned into a range or a static value."""
     static = definition.text_map("StaticHyperParameters", limit=100, key=NAME_LENGTH, value=2500)
-    derived = ranges.members()
+    derived = {name: value for name, value in ranges.members().items() if name != "AutoParameters"}
     for auto in ranges.structures("AutoParameters", limit=AUTO_LIMIT):
         name, hint = auto.text("Name", limit=NAME_LENGTH), auto.text("ValueHint", limit=NAME_LENGTH)
         static.pop(name, None)

@@ -37,6 +37,8 @@ def parse_definition(
     static = fields.text_map("StaticHyperParameters", limit=HYPERPARAMETER_LIMIT, key=256, value=2500)
     static.pop(OBJECTIVE_HYPERPARAMETER, None)  # clients send an earlier job's description back
     space = parse_space(ranges)
+    if ranges.items("AutoParameters", limit=HYPERPARAMETER_LIMIT):
+        ranges.refuse("AutoParameters", "is for requests with Autotune; give ranges, or set Autotune.Mode to Enabled.")
     _check_names(space, static, ranges)
     _check_required(fields)
     _check_stopping(fields)

@@ -48,6 +48,11 @@ class Objective:
     metric: str
     maximize: bool
 
+    @property
+    def kind(self) -> ObjectiveType:
+        """Return the API's type of the objective."""
+        return ObjectiveType.MAXIMIZE if self.maximize else ObjectiveType.MINIMIZE
+
 
 @dataclass(frozen=True, slots=True)
 class MetricDefinition:

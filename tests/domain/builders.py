@@ -92,12 +92,12 @@ def make_request(
 
 def make_part(name: str, *, ranges: Mapping[str, Any] = RANGES, kind: str = "Maximize", **changes: Any) -> Request:
     """Return one of several training job definitions of a tuning job."""
-    return make_definition(
-        DefinitionName=name,
-        TuningObjective={"Type": kind, "MetricName": "accuracy"},
-        HyperParameterRanges=ranges,
-        **changes,
-    )
+    part = {
+        "DefinitionName": name,
+        "TuningObjective": {"Type": kind, "MetricName": "accuracy"},
+        "HyperParameterRanges": ranges,
+    }
+    return make_definition(**{**part, **changes})
 
 
 def make_training(index: int = 1, **changes: Any) -> TrainingJob:
