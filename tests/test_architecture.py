@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
 CONFINED: dict[str, set[str]] = {
     "airflow": {"_compat", "hooks", "triggers", "operators", "sensors", "decorators", "links", "lineage", "plugin"},
     "numpy": {"local.search", "local.runner.algorithms"},
-    "scipy": {"local.search"},
+    "scipy": {"local.search", "local.runner.algorithms"},
     "sqlite3": {"local.store"},
     "subprocess": {"local.runner", "local"},
     "starlette": {"local.service"},

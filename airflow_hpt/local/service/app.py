@@ -6,10 +6,13 @@ request log.
 
 import logging
 import os
+import signal
+import socket
 import time
 from datetime import UTC, datetime
 from typing import Any
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -35,6 +38,7 @@ logger = logging.getLogger(__name__)
 # A client reads an answer only after it has sent its whole request, so a body over the limit is read and thrown away;
 # past this many bytes the connection is cut.
 DISCARD_LIMIT = 32 * BODY_LIMIT
+GRACE_SECONDS = 5
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 
 
@@ -116,3 +120,14 @@ async def _foreign(_: Request) -> Response:
     text = "This is the local tuning service of airflow-hpt; it answers SageMaker's JSON protocol only, at POST /."
     body = f"<?xml version='1.0'?><Error><Code>NotImplemented</Code><Message>{text}</Message></Error>"
     return Response(body, 501, media_type="application/xml")
+
+
+def serve_http(app: Starlette, listener: socket.socket) -> None:
+    """Answer requests on `listener` until SIGTERM or SIGINT; requests under way are given a few seconds to finish."""
+    config = uvicorn.Config(
+        app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+    )
+    # uvicorn raises the signal that ended it once more; by then it has done its work.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listener])

@@ -45,12 +45,18 @@ def service_model() -> Any:
 
 def checked_request(operation: str, body: Any) -> dict[str, Any]:
     """Return the decoded JSON `body` as a request of `operation`: timestamps as datetimes, only members that count."""
+    request: dict[str, Any] = checked(service_model().operation_model(operation).input_shape, body)
+    return request
+
+
+def checked(shape: Shape, body: Any) -> Any:
+    """Return decoded JSON as a value of `shape`, or refuse it with all its faults."""
     faults: list[str] = []
-    request = _read(service_model().operation_model(operation).input_shape, body, "", faults)
+    value = _read(shape, body, "", faults)
     if faults:
         count = "1 validation error" if len(faults) == 1 else f"{len(faults)} validation errors"
         raise InvalidRequest(f"{count} detected: {'; '.join(faults[:SHOWN_FAULTS])}")
-    return dict(request)
+    return value
 
 
 def _read(shape: Shape, value: Any, path: str, faults: list[str]) -> Any:

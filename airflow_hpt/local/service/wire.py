@@ -25,8 +25,8 @@ class Operations(Protocol):
         """Return the names of the operations that can be called."""
         ...
 
-    def call(self, operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
-        """Carry out a checked request; a refusal is a RequestRefused."""
+    def call(self, operation: str, request: dict[str, Any]) -> Mapping[str, Any] | None:
+        """Carry out a checked request; None stands for an operation without output, a RequestRefused for a refusal."""
         ...
 
 
