@@ -51,7 +51,7 @@ def emissions(line: str, metrics: Sequence[Metric]) -> list[tuple[str, float]]:
 def single_precision(value: float) -> float:
     """Return the nearest single-precision number; an infinity when it is out of range."""
     try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError:
         return math.copysign(math.inf, value)
 

@@ -205,6 +205,7 @@ def test_ranges_at_the_edge_of_the_rules_are_accepted(ranges: dict[str, Any]) ->
     ("changes", "fault"),
     [
         ({"RoleArn": None}, "TrainingJobDefinition.RoleArn is missing"),
+        ({"RoleArn": "arn"}, "RoleArn must have 20 to 2048 characters, but 'arn' has 3"),
         ({"OutputDataConfig": {}}, "OutputDataConfig.S3OutputPath is missing"),
         ({"StoppingCondition": None}, "StoppingCondition is missing"),
         ({"StaticHyperParameters": {"a": 1}}, "must map strings to strings, but maps 'a' to 1; quote the value"),
