@@ -1,5 +1,7 @@
 """Which tuning jobs may be parents, and which type of warm start fits."""
 
+import doctest
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -317,3 +319,10 @@ def test_a_parent_is_read_from_its_description() -> None:
 def test_a_parent_without_counters_has_no_training_jobs() -> None:
     describe = {**echo(parse_request(make_request("base"))), "HyperParameterTuningJobStatus": "Failed"}
     assert parent_from_description(describe).training_jobs == 0
+
+
+def test_the_examples_of_the_guide_hold() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "warm-start.md"
+    outcome = doctest.testfile(str(guide), module_relative=False)
+    assert outcome.attempted > 10
+    assert outcome.failed == 0
