@@ -63,7 +63,10 @@ class Runner(Protocol):
         ...
 
     def read_log(self, name: str, offset: int) -> tuple[list[str], int]:
-        """Return the complete lines written after byte `offset`, and the offset to go on from."""
+        """Return the next complete lines after byte `offset`, and the offset to go on from.
+
+        A call returns a bounded part; all has been read when the offset stands still.
+        """
         ...
 
     def stop(self, name: str) -> None:

@@ -32,9 +32,10 @@ def unpack_code(wire: Mapping[str, str], objects: Objects, *, into: Path) -> Non
         )
     try:
         _bring(directory, objects, into)
-    except (ObjectUnavailable, tarfile.TarError, OSError) as fault:
+        is_there = (into / str(program)).is_file() or _module_file(into, str(program))
+    except (ObjectUnavailable, tarfile.TarError, OSError) as fault:  # also a name longer than a file name can be
         raise client_error(f"sagemaker_submit_directory {directory!r} cannot be used: {fault}") from fault
-    if not (into / str(program)).is_file() and not _module_file(into, str(program)):
+    if not is_there:
         held = ", ".join(sorted(entry.name for entry in into.iterdir())[:20]) or "nothing"
         raise client_error(f"sagemaker_program {program!r} is not in {directory!r}, which holds {held}.")
 
