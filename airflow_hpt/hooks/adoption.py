@@ -1,0 +1,106 @@
+"""Creates the tuning job of a task, or takes over the one that an earlier try of the same task has started."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_hpt.errors import AlreadyExists, NotFound
+from airflow_hpt.hooks.identity import REQUEST_TAG, TaskIdentity, request_hash
+from airflow_hpt.hooks.outcome import is_wasted
+from airflow_hpt.hooks.policies import Stopped
+from airflow_hpt.hooks.tuning import TuningHook
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A tuning job that a task wants: `request` is complete but for name and tags.
+
+    `fixed_name` is a name that the user insists on; it serves the first job of the first generation.
+    """
+
+    request: Mapping[str, Any]
+    identity: TaskIdentity
+    prefix: str
+    fixed_name: str | None
+    tags: Mapping[str, str]
+    stopped: Stopped
+
+    def name(self, attempt: int) -> str:
+        """Return the name of this order's tuning job after `attempt` jobs that ended badly."""
+        if self.fixed_name and not attempt and not self.identity.generation:
+            return self.fixed_name
+        return self.identity.job_name(self.fixed_name or self.prefix, attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The tuning job that a task now waits for."""
+
+    name: str
+    is_new: bool
+
+
+def ensure_job(hook: TuningHook, order: Order) -> Job:
+    """Return the tuning job of an order, created unless an earlier try has left one that is still good."""
+    for attempt in range(MOST_ATTEMPTS):
+        name = order.name(attempt)
+        found = _find(hook, name) or _create(hook, name, order)
+        if found is None:
+            logger.info("Created tuning job %s.", name)
+            return Job(name, is_new=True)
+        _check_owner(hook, found, order)
+        status = found["HyperParameterTuningJobStatus"]
+        if not is_wasted(found, order.stopped):
+            logger.info("Took over tuning job %s (%s), started by an earlier try of this task.", name, status)
+            return Job(name, is_new=False)
+        logger.info("Tuning job %s of an earlier try is %s; this try gets a new one.", name, status)
+    raise AlreadyExists(f"{MOST_ATTEMPTS} tuning jobs of this task have failed, the last one {name}; clear the task.")
+
+
+def _find(hook: TuningHook, name: str) -> dict[str, Any] | None:
+    try:
+        return hook.describe(name)
+    except NotFound:
+        return None
+
+
+def _create(hook: TuningHook, name: str, order: Order) -> dict[str, Any] | None:
+    """Create the job; return its description instead if it turns out to exist.
+
+    That happens when the answer to a first request was lost on the way and boto3 has sent the request again.
+    """
+    tags = {**order.tags, **order.identity.tags(), REQUEST_TAG: request_hash(order.request)}
+    given = {tag["Key"]: tag["Value"] for tag in order.request.get("Tags", ())}
+    merged = [{"Key": key, "Value": value} for key, value in {**given, **tags}.items()]
+    request = {**order.request, "HyperParameterTuningJobName": name, "Tags": merged}
+    try:
+        hook.call("CreateHyperParameterTuningJob", **request)
+    except AlreadyExists:
+        return hook.describe(name)
+    return None
+
+
+def _check_owner(hook: TuningHook, found: Mapping[str, Any], order: Order) -> None:
+    tags = hook.tags(found["HyperParameterTuningJobArn"])
+    differing = [key for key, value in order.identity.tags().items() if tags.get(key) != value]
+    if differing:
+        name = found["HyperParameterTuningJobName"]
+        theirs = ", ".join(f"{key}={tags.get(key, 'absent')}" for key in differing)
+        raise AlreadyExists(
+            f"The name {name} is taken by a tuning job that this task did not start ({theirs}). Leave"
+            " HyperParameterTuningJobName out of the config and the task finds a free name by itself, the same one for"
+            " every retry."
+        )
+    if tags.get(REQUEST_TAG) != request_hash(order.request):
+        logger.warning(
+            "The request has changed since tuning job %s was started; it goes on as it was asked for. Clear the task"
+            " to start a new tuning job with the changed request.",
+            found["HyperParameterTuningJobName"],
+        )

@@ -1,0 +1,97 @@
+"""The flat result of a tuning job: plain JSON, as an XCom and as the extra of an asset event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow_hpt.errors import HptError
+from airflow_hpt.hooks.identity import LINEAGE_TAG, TAG_PREFIX
+from airflow_hpt.hooks.tuning import TuningHook
+
+NUMBER_KINDS = (("IntegerParameterRanges", int), ("ContinuousParameterRanges", float))
+
+
+def tuning_result(hook: TuningHook, description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a downstream task wants to know of a tuning job, running or ended."""
+    config = description["HyperParameterTuningJobConfig"]
+    counters = description.get("TrainingJobStatusCounters", {})
+    tags = hook.tags(description["HyperParameterTuningJobArn"])
+    return {
+        "job_name": description["HyperParameterTuningJobName"],
+        "job_arn": description["HyperParameterTuningJobArn"],
+        "status": description["HyperParameterTuningJobStatus"],
+        "strategy": config["Strategy"],
+        "region": hook.region,
+        "lineage": tags.get(LINEAGE_TAG),
+        "data_fingerprint": tags.get(f"{TAG_PREFIX}data"),
+        "training_jobs": sum(counters.values()),
+        "training_jobs_completed": counters.get("Completed", 0),
+        "training_jobs_running": counters.get("InProgress", 0),
+        "training_jobs_stopped": counters.get("Stopped", 0),
+        "training_jobs_failed": counters.get("RetryableError", 0) + counters.get("NonRetryableError", 0),
+        **_best(hook, description, "BestTrainingJob", "best_"),
+        **_best(hook, description, "OverallBestTrainingJob", "overall_best_"),
+        **_warm_start(description),
+        "created_at": _iso(description.get("CreationTime")),
+        "ended_at": _iso(description.get("HyperParameterTuningEndTime")),
+    }
+
+
+def _best(hook: TuningHook, description: Mapping[str, Any], member: str, prefix: str) -> dict[str, Any]:
+    training = description.get(member) or {}
+    metric = training.get("FinalHyperParameterTuningJobObjectiveMetric") or {}
+    return {
+        f"{prefix}training_job": training.get("TrainingJobName"),
+        f"{prefix}tuning_job": training.get("TuningJobName")
+        or (training and description["HyperParameterTuningJobName"])
+        or None,
+        f"{prefix}objective_metric": metric.get("MetricName"),
+        f"{prefix}objective": metric.get("Value"),
+        f"{prefix}hyperparameters": typed_hyperparameters(description, training),
+        f"{prefix}model_artifact": _model_artifact(hook, training),
+    }
+
+
+def typed_hyperparameters(description: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tuned hyperparameters of a training job as numbers where the ranges are numbers."""
+    ranges = _ranges(description, training.get("TrainingJobDefinitionName"))
+    kinds = {each["Name"]: kind for member, kind in NUMBER_KINDS for each in ranges.get(member, ())}
+    texts = training.get("TunedHyperParameters", {})
+    return {name: kinds.get(name, str)(text) for name, text in sorted(texts.items())}
+
+
+def _ranges(description: Mapping[str, Any], definition_name: str | None) -> Mapping[str, Any]:
+    for definition in description.get("TrainingJobDefinitions", ()):
+        if definition.get("DefinitionName") == definition_name:
+            found: Mapping[str, Any] = definition.get("HyperParameterRanges", {})
+            return found
+    ranges: Mapping[str, Any] = description["HyperParameterTuningJobConfig"].get("ParameterRanges", {})
+    return ranges
+
+
+def _model_artifact(hook: TuningHook, training: Mapping[str, Any]) -> str | None:
+    if not training:
+        return None
+    try:
+        described = hook.call("DescribeTrainingJob", TrainingJobName=training["TrainingJobName"])
+    except HptError as error:
+        # The tuning job has a result without it: a role may see tuning jobs and not training jobs.
+        hook.log.warning("The model artifact of %s is not known: %s", training["TrainingJobName"], error)
+        return None
+    artifact: str | None = described.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    return artifact
+
+
+def _warm_start(description: Mapping[str, Any]) -> dict[str, Any]:
+    warm = description.get("WarmStartConfig") or {}
+    parents = warm.get("ParentHyperParameterTuningJobs", ())
+    return {
+        "warm_start_type": warm.get("WarmStartType"),
+        "parents": [parent["HyperParameterTuningJobName"] for parent in parents],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

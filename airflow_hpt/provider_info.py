@@ -1,0 +1,32 @@
+"""What Airflow's provider discovery reads: data only, and the one entry point that every Airflow process loads."""
+
+from typing import Any
+
+INTEGRATION = "Hyperparameter tuning"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe this provider; were `package-name` not the distribution's name, no provider would be found at all."""
+    return {
+        "package-name": "airflow-hpt",
+        "name": "Hyperparameter tuning (SageMaker or local)",
+        "description": "Tuning jobs with warm start, on Amazon SageMaker or on a local service with the same API.",
+        "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [
+            _modules("airflow_hpt.operators.tuning", "airflow_hpt.operators.warm_start", "airflow_hpt.operators.stop")
+        ],
+        "sensors": [_modules("airflow_hpt.sensors.tuning")],
+        "hooks": [_modules("airflow_hpt.hooks.tuning")],
+        "triggers": [_modules("airflow_hpt.triggers.tuning")],
+        "extra-links": ["airflow_hpt.links.TuningJobLink"],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {"integration-name": INTEGRATION, "python-modules": list(names)}

@@ -1,0 +1,111 @@
+"""Waits for a tuning job in the triggerer: no worker slot, boto3 in threads, no aiobotocore."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_hpt.errors import HptError, NotFound
+from airflow_hpt.hooks.faults import PASSING
+from airflow_hpt.hooks.progress import Watch
+from airflow_hpt.hooks.tuning import TuningHook
+
+# A task that is resumed a few seconds after it was deferred can be mistaken for a lost one by the scheduler, because
+# its first process is still being tidied away; events of that window wait until it is over.
+RACE_SECONDS = (2.0, 8.0)
+
+
+class TuningJobFinished(BaseTrigger):
+    """Fires when a tuning job has ended, or cannot be watched any longer.
+
+    :param job_name: name of the tuning job
+    :param poll_seconds: seconds between two looks
+    :param stop_on_kill: stop the tuning job when a user marks or clears the deferred task (Airflow 3.3 or later)
+    :param wait_until_created: take a job that does not exist for one that does not exist yet
+    """
+
+    def __init__(
+        self,
+        job_name: str,
+        *,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        poll_seconds: float = 30,
+        stop_on_kill: bool = False,
+        wait_until_created: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job_name = job_name
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self.poll_seconds = poll_seconds
+        self.stop_on_kill = stop_on_kill
+        self.wait_until_created = wait_until_created
+        self._hook = TuningHook.of(self)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what rebuilds this trigger in another process."""
+        return (
+            "airflow_hpt.triggers.tuning.TuningJobFinished",
+            {
+                "job_name": self.job_name,
+                "aws_conn_id": self.aws_conn_id,
+                "region_name": self.region_name,
+                "verify": self.verify,
+                "botocore_config": self.botocore_config,
+                "poll_seconds": self.poll_seconds,
+                "stop_on_kill": self.stop_on_kill,
+                "wait_until_created": self.wait_until_created,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look at the tuning job until it has ended."""
+        started = asyncio.get_running_loop().time()
+        watch = Watch(self.job_name, self.poll_seconds)
+        problem = None
+        try:
+            while watch.ending is None:
+                await self._look(watch)
+                if watch.ending is None:
+                    await asyncio.sleep(watch.pause * random.uniform(0.9, 1.0))
+        except HptError as error:
+            problem = str(error)
+        await _sit_out_the_race(asyncio.get_running_loop().time() - started)
+        event = {"job_name": self.job_name, "status": watch.status, "problem": problem}
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Stop the tuning job, because a user has ended the deferred task."""
+        if self.stop_on_kill:
+            await self._hook.prepare()
+            await asyncio.to_thread(self._hook.stop, self.job_name)
+            self.log.info("Stopped tuning job %s: its task was ended by a user.", self.job_name)
+
+    async def _look(self, watch: Watch) -> None:
+        try:
+            await self._hook.prepare()
+            description = await asyncio.to_thread(self._hook.describe, self.job_name)
+        except PASSING as error:
+            self._hook.sit_out(error)
+            self.log.warning("%s", watch.missed(error))
+        except NotFound:
+            if not self.wait_until_created:
+                raise
+        else:
+            if line := watch.saw(description):
+                self.log.info("%s", line)
+
+
+async def _sit_out_the_race(elapsed: float) -> None:
+    begins, ends = RACE_SECONDS
+    if begins < elapsed < ends:
+        await asyncio.sleep(ends - elapsed)

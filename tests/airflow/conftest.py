@@ -1,0 +1,127 @@
+"""Airflow for tests: a home of its own, one migrated database, fakes of what a task gets from Airflow."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.airflow.fake_sagemaker import REGION, FakeSageMaker
+
+# Airflow reads its configuration at its first import, so all of this comes before any test module is collected.
+HOME = Path(tempfile.mkdtemp(prefix="airflow-hpt-tests-"))
+os.environ.update(
+    AIRFLOW_HOME=str(HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_MAX_ATTEMPTS="1",
+)
+for name in [each for each in os.environ if each.startswith(("AIRFLOW_CONN_", "AWS_DEFAULT_", "AWS_ENDPOINT_"))]:
+    del os.environ[name]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keep `make fast` fast: a run that leaves Airflow's tests out does not import Airflow to find them."""
+    return True if "not airflow" in config.getoption("markexpr") else None
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+def make_connection(endpoint: str, **extra: Any) -> str:
+    """Return an Airflow connection, as an environment variable holds it."""
+    return json.dumps(
+        {
+            "conn_type": "aws",
+            "login": "AKIATEST",
+            "password": "secret",
+            "extra": {"endpoint_url": endpoint, "region_name": REGION, **extra},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def fake_server() -> Iterator[FakeSageMaker]:
+    """One server for the session, so that clients, which are slow to make, are made once."""
+    service = FakeSageMaker()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def fake(fake_server: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> FakeSageMaker:
+    """A fake SageMaker without any jobs, behind the Airflow connection `fake`."""
+    fake_server.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_FAKE", make_connection(fake_server.endpoint))
+    return fake_server
+
+
+class FakeTaskInstance(SimpleNamespace):
+    """What operators use of a running task instance."""
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        return self.xcoms.get(key)
+
+
+def make_context(operator: Any, *, max_tries: int = 0, run_id: str = "run-1", map_index: int = -1) -> dict[str, Any]:
+    """Return the context of one try of a task."""
+    ti = FakeTaskInstance(
+        dag_id="retrain", run_id=run_id, task_id=operator.task_id, map_index=map_index, max_tries=max_tries,
+        task=operator, xcoms={},
+    )  # fmt: skip
+    return {"ti": ti, "task_instance": ti, "outlet_events": {}}
+
+
+def make_config(**changes: Any) -> dict[str, Any]:
+    """Return a CreateHyperParameterTuningJob request that every service accepts."""
+    return {
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "validation:accuracy"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2},
+            "ParameterRanges": {
+                "ContinuousParameterRanges": [{"Name": "C", "MinValue": "0.1", "MaxValue": "10"}],
+                "IntegerParameterRanges": [{"Name": "degree", "MinValue": "1", "MaxValue": "5"}],
+                "CategoricalParameterRanges": [{"Name": "kernel", "Values": ["rbf", "poly"]}],
+            },
+        },
+        "TrainingJobDefinition": {
+            "StaticHyperParameters": {"seed": "1"},
+            "AlgorithmSpecification": {
+                "TrainingImage": "local/training:1",
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": "validation:accuracy", "Regex": "accuracy=([0-9.]+)"}],
+            },
+            "RoleArn": "arn:aws:iam::000000000000:role/service-role/tuning",
+            "OutputDataConfig": {"S3OutputPath": "s3://bucket/models"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        },
+        **changes,
+    }
+
+
+@pytest.fixture(scope="session")
+def airflow_db(request: pytest.FixtureRequest) -> Path:
+    """A migrated metadata database in Airflow's home, made once and kept between runs for each Airflow version."""
+    from airflow import __version__
+
+    template = request.config.cache.mkdir("airflow") / f"airflow-{__version__}.db"
+    if not template.exists():
+        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+        shutil.copy(HOME / "airflow.db", template)
+    return Path(shutil.copy(template, HOME / "airflow.db"))
