@@ -73,8 +73,14 @@ class FakeRunner:
     processes: dict[str, Process] = field(default_factory=dict)
     starts: list[tuple[str, int]] = field(default_factory=list)
     faults: dict[str, Exception] = field(default_factory=dict)
+    on_effect: Callable[[], None] = lambda: None  # called before and after a training job is started or signalled
 
     def start(self, launch: Launch) -> None:
+        self.on_effect()
+        self._start(launch)
+        self.on_effect()
+
+    def _start(self, launch: Launch) -> None:
         self._fault("start", launch.name)
         known = self.processes.get(launch.name)
         if known and known.launch.attempt == launch.attempt:
@@ -102,8 +108,10 @@ class FakeRunner:
         return log[offset:].splitlines()[:2], offset + len("".join(log[offset:].splitlines(keepends=True)[:2]))
 
     def stop(self, name: str) -> None:
+        self.on_effect()
         self._fault("stop", name)
         self.processes[name].stop_asked += 1
+        self.on_effect()
 
     def _running(self, process: Process) -> Sighting:
         return Sighting((Transition("Training", process.started_at),), training_started_at=process.started_at)
@@ -122,9 +130,9 @@ class FakeRunner:
         return process.ended
 
     def _fault(self, call: str, name: str) -> None:
-        for key in (call, f"{call} {name}"):
-            if key in self.faults:
-                raise self.faults[key]
+        for prefix, fault in self.faults.items():
+            if f"{call} {name}".startswith(prefix):
+                raise fault
 
 
 class Bench:
