@@ -14,6 +14,7 @@ _HOMES = {
     "Integer": "airflow_hpt.config",
     "Maximize": "airflow_hpt.config",
     "Minimize": "airflow_hpt.config",
+    "latest": "airflow_hpt.hooks.parents",
     "tuning_job_config": "airflow_hpt.config",
     "StopTuningJobOperator": "airflow_hpt.operators.stop",
     "TuningHook": "airflow_hpt.hooks.tuning",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_hpt.errors import AlreadyExists, NotFound
-from airflow_hpt.hooks.identity import REQUEST_TAG, TaskIdentity, request_hash
+from airflow_hpt.hooks.identity import LINEAGE_TAG, REQUEST_TAG, TaskIdentity, with_tags
 from airflow_hpt.hooks.outcome import is_wasted
 from airflow_hpt.hooks.policies import Stopped
 from airflow_hpt.hooks.tuning import TuningHook
@@ -20,17 +20,24 @@ MOST_ATTEMPTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A tuning job that a task wants: `request` is complete but for name and tags.
+    """A tuning job that a task wants.
 
-    `fixed_name` is a name that the user insists on; it serves the first job of the first generation.
+    `build` makes its request, and is called only if there is a job to create. `asked` is a digest of what the task was
+    told to ask for. `fixed_name` is a name that the user insists on; it serves the first job of the first generation.
     """
 
-    request: Mapping[str, Any]
+    build: Callable[[], Mapping[str, Any]]
+    asked: str
     identity: TaskIdentity
     prefix: str
     fixed_name: str | None
-    tags: Mapping[str, str]
+    lineage: str
     stopped: Stopped
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the order's tuning jobs."""
+        return {LINEAGE_TAG: self.lineage, **self.identity.tags(), REQUEST_TAG: self.asked}
 
     def name(self, attempt: int) -> str:
         """Return the name of this order's tuning job after `attempt` jobs that ended badly."""
@@ -76,10 +83,7 @@ def _create(hook: TuningHook, name: str, order: Order) -> dict[str, Any] | None:
 
     That happens when the answer to a first request was lost on the way and boto3 has sent the request again.
     """
-    tags = {**order.tags, **order.identity.tags(), REQUEST_TAG: request_hash(order.request)}
-    given = {tag["Key"]: tag["Value"] for tag in order.request.get("Tags", ())}
-    merged = [{"Key": key, "Value": value} for key, value in {**given, **tags}.items()]
-    request = {**order.request, "HyperParameterTuningJobName": name, "Tags": merged}
+    request = with_tags({**order.build(), "HyperParameterTuningJobName": name}, order.tags)
     try:
         hook.call("CreateHyperParameterTuningJob", **request)
     except AlreadyExists:
@@ -98,9 +102,9 @@ def _check_owner(hook: TuningHook, found: Mapping[str, Any], order: Order) -> No
             " HyperParameterTuningJobName out of the config and the task finds a free name by itself, the same one for"
             " every retry."
         )
-    if tags.get(REQUEST_TAG) != request_hash(order.request):
+    if tags.get(REQUEST_TAG) != order.asked:
         logger.warning(
-            "The request has changed since tuning job %s was started; it goes on as it was asked for. Clear the task"
-            " to start a new tuning job with the changed request.",
+            "What this task asks for has changed since tuning job %s was started, which goes on as it is. Clear the"
+            " task to start a new one.",
             found["HyperParameterTuningJobName"],
         )

@@ -28,6 +28,7 @@ BY_CODE: Mapping[str, type[HptError]] = {
             "AccessDeniedException",
             "IncompleteSignature",
             "IncompleteSignatureException",
+            "InvalidAccessKeyId",
             "InvalidClientTokenId",
             "InvalidSignatureException",
             "MissingAuthenticationToken",

@@ -14,7 +14,8 @@ from airflow_hpt.domain.names import tuning_job_name
 TAG_PREFIX = "airflow-hpt:"
 LINEAGE_TAG = f"{TAG_PREFIX}lineage"
 DATA_TAG = f"{TAG_PREFIX}data"  # holds a data fingerprint
-REQUEST_TAG = f"{TAG_PREFIX}request"
+REQUEST_TAG = f"{TAG_PREFIX}request"  # holds a digest of what was asked for
+REASON_TAG = f"{TAG_PREFIX}warm-start"  # says why the tuning job starts as it does
 
 NOT_IN_A_TAG = re.compile(r"[^\w\s.:/=+\-@]")
 TAG_VALUE_LIMIT = 256
@@ -59,9 +60,13 @@ def tag_value(text: str) -> str:
     return NOT_IN_A_TAG.sub("_", text)[:TAG_VALUE_LIMIT]
 
 
-def request_hash(request: Mapping[str, Any]) -> str:
-    """Return a digest of everything that a request asks for, its name and tags left out."""
-    asked = {
-        member: value for member, value in request.items() if member not in ("HyperParameterTuningJobName", "Tags")
-    }
+def with_tags(request: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the request with more tags; they win over tags of the same name."""
+    given = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
+    added = {key: tag_value(value) for key, value in tags.items()}
+    return {**request, "Tags": [{"Key": key, "Value": value} for key, value in {**given, **added}.items()]}
+
+
+def digest(*asked: Any) -> str:
+    """Return a digest of what a task asks for."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,30 +1,43 @@
-"""Finds the parents of a warm start and builds its request; every rule is checked before SageMaker is asked."""
+"""Finds the tuning jobs that a rendered field means: by name, from results of other tasks, or by lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from airflow_hpt.domain.spec import WarmStartType
 from airflow_hpt.errors import InvalidRequest
+from airflow_hpt.hooks.identity import LINEAGE_TAG, TAG_PREFIX, tag_value
+from airflow_hpt.hooks.tuning import TuningHook
 
-LABELS = {each.name: each for each in WarmStartType} | {
-    "IDENTICAL_DATA_AND_ALGORITHM": WarmStartType.IDENTICAL,
-    "TRANSFER_LEARNING": WarmStartType.TRANSFER,
-}
+MOST_PARENTS = 5
+
+
+def latest(lineage: str, *, limit: int = MOST_PARENTS) -> dict[str, Any]:
+    """Mean the latest tuning jobs of a lineage, up to `limit`, as the parents of a warm start.
+
+    >>> latest("digits", limit=2)
+    {'lineage': 'digits', 'limit': 2}
+    """
+    return {"lineage": lineage, "limit": limit}
 
 
 def job_name(value: Any, *, parameter: str = "job_name") -> str:
     """Return the one tuning job that a rendered field means: a name, or the result of another task."""
-    names = job_names(value, parameter=parameter)
+    names = list(dict.fromkeys(_names(value, parameter)))
     if len(names) != 1:
         raise InvalidRequest(f"{parameter} must name one tuning job; it names {len(names)}: {names}.")
     return names[0]
 
 
-def job_names(value: Any, *, parameter: str) -> list[str]:
-    """Return the tuning jobs that a rendered field means, each once: names, results of other tasks, lists of either."""
-    return list(dict.fromkeys(_names(value, parameter)))
+def parent_names(hook: TuningHook, value: Any, *, own: Mapping[str, str]) -> list[str]:
+    """Return the parents that a rendered field means, each once, the preferred ones first.
+
+    `own` are the tags of the task's own tuning jobs, which are none of its parents.
+    """
+    if isinstance(value, Mapping) and "lineage" in value and "job_name" not in value:
+        return _latest(hook, str(value["lineage"]), limit=int(value.get("limit", MOST_PARENTS)), own=own)
+    return list(dict.fromkeys(_names(value, "parents")))
 
 
 def _names(value: Any, parameter: str) -> Iterator[str]:
@@ -42,11 +55,26 @@ def _names(value: Any, parameter: str) -> Iterator[str]:
         )
 
 
-def warm_start_type(label: str) -> WarmStartType:
-    """Return the type that a label of the documentation or a value of the API means."""
-    try:
-        return LABELS.get(label) or WarmStartType(label)
-    except ValueError:
-        raise InvalidRequest(
-            f"warm_start_type is {label!r}; it is one of {', '.join(map(repr, map(str, WarmStartType)))}."
-        ) from None
+def _latest(hook: TuningHook, lineage: str, *, limit: int, own: Mapping[str, str]) -> list[str]:
+    """Return the latest tuning jobs of a lineage that found something; one that failed has nothing to teach."""
+    filters = [
+        {"Name": f"Tags.{LINEAGE_TAG}", "Operator": "Equals", "Value": tag_value(lineage)},
+        {"Name": "HyperParameterTuningJobStatus", "Operator": "In", "Value": "Completed,Stopped"},
+    ]
+    found = hook.pages(
+        "Search",
+        "Results",
+        Resource="HyperParameterTuningJob",
+        SearchExpression={"Filters": filters},
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )
+    jobs = (each["HyperParameterTuningJob"] for each in found)
+    others = (job["HyperParameterTuningJobName"] for job in jobs if job.get("BestTrainingJob") and not _is(job, own))
+    return list(islice(others, limit))
+
+
+def _is(job: Mapping[str, Any], own: Mapping[str, str]) -> bool:
+    tags = {tag["Key"]: tag["Value"] for tag in job.get("Tags", ())}
+    task = {key: value for key, value in own.items() if key != f"{TAG_PREFIX}generation"}
+    return all(tags.get(key) == value for key, value in task.items())

@@ -27,3 +27,17 @@ class StopOnKill(Policy):
     USER = "user"  # somebody who marks the task or clears it
     ALWAYS = "always"  # that, and a worker that is shut down or loses touch with Airflow
     NEVER = "never"
+
+
+class ParentsPolicy(Policy):
+    """What happens to a parent that the new tuning job cannot start from."""
+
+    FAIL = "fail"
+    DROP = "drop"  # go on without it and log why
+
+
+class OnNoParents(Policy):
+    """What happens when there is no parent to start from."""
+
+    FAIL = "fail"
+    COLD = "cold"  # run as a tuning job without parents

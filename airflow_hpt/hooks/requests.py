@@ -27,7 +27,7 @@ def check_request(request: Mapping[str, Any]) -> None:
 
     # Quotas are left to the service, because AWS raises them on request.
     with suppress(LimitExceeded):
-        parse_request(request)
+        parse_request({"HyperParameterTuningJobName": "new", **request})
 
 
 def mapping(value: Any, parameter: str) -> Mapping[str, Any]:

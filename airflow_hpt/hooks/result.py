@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_hpt.errors import HptError
-from airflow_hpt.hooks.identity import LINEAGE_TAG, TAG_PREFIX
+from airflow_hpt.hooks.identity import DATA_TAG, LINEAGE_TAG, REASON_TAG
 from airflow_hpt.hooks.tuning import TuningHook
 
 NUMBER_KINDS = (("IntegerParameterRanges", int), ("ContinuousParameterRanges", float))
@@ -25,7 +25,7 @@ def tuning_result(hook: TuningHook, description: Mapping[str, Any]) -> dict[str,
         "strategy": config["Strategy"],
         "region": hook.region,
         "lineage": tags.get(LINEAGE_TAG),
-        "data_fingerprint": tags.get(f"{TAG_PREFIX}data"),
+        "data_fingerprint": tags.get(DATA_TAG),
         "training_jobs": sum(counters.values()),
         "training_jobs_completed": counters.get("Completed", 0),
         "training_jobs_running": counters.get("InProgress", 0),
@@ -34,6 +34,7 @@ def tuning_result(hook: TuningHook, description: Mapping[str, Any]) -> dict[str,
         **_best(hook, description, "BestTrainingJob", "best_"),
         **_best(hook, description, "OverallBestTrainingJob", "overall_best_"),
         **_warm_start(description),
+        "warm_start_reason": tags.get(REASON_TAG),
         "created_at": _iso(description.get("CreationTime")),
         "ended_at": _iso(description.get("HyperParameterTuningEndTime")),
     }

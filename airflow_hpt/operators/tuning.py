@@ -14,11 +14,12 @@ from airflow.sdk import BaseOperator
 from airflow_hpt._compat import defers_by_default
 from airflow_hpt.errors import InvalidRequest, TuningJobTimedOut, TuningJobUnsuccessful
 from airflow_hpt.hooks.adoption import Order, ensure_job
-from airflow_hpt.hooks.identity import LINEAGE_TAG, TaskIdentity, tag_value
+from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
+from airflow_hpt.hooks.identity import TaskIdentity, digest
 from airflow_hpt.hooks.outcome import check
 from airflow_hpt.hooks.policies import StopOnKill, Stopped
 from airflow_hpt.hooks.progress import is_terminal
-from airflow_hpt.hooks.requests import check_request, typed_request
+from airflow_hpt.hooks.requests import check_request, mapping, typed_request
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.links import TuningJobLink, push_link
@@ -38,6 +39,8 @@ class TuningJobOperator(BaseOperator):
     :param name_prefix: what the job's name starts with, the task's id by default (templated)
     :param lineage: the series of tuning jobs that this one belongs to, the DAG's id by default; warm starts find their
         parents by it (templated)
+    :param data_fingerprint: what identifies the input data, for later warm starts and refresh sensors: the report of a
+        `DataRefreshSensor`, or `auto` to read the data of the request (templated)
     :param aws_conn_id: connection of type `aws`; None uses boto3's default chain (templated)
     :param region_name: overrides the connection's region (templated)
     :param verify: whether, or with which certificates, to verify TLS (templated)
@@ -52,7 +55,15 @@ class TuningJobOperator(BaseOperator):
         worker or triggerer too), or `never`
     """
 
-    template_fields: Sequence[str] = ("config", "name_prefix", "lineage", "aws_conn_id", "region_name", "verify")
+    template_fields: Sequence[str] = (
+        "config",
+        "name_prefix",
+        "lineage",
+        "data_fingerprint",
+        "aws_conn_id",
+        "region_name",
+        "verify",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"config": "json"}
     operator_extra_links = (TuningJobLink(),)
     ui_color = "#e8f0fe"
@@ -63,6 +74,7 @@ class TuningJobOperator(BaseOperator):
         config: Any,
         name_prefix: str | None = None,
         lineage: str | None = None,
+        data_fingerprint: Any = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -80,6 +92,7 @@ class TuningJobOperator(BaseOperator):
         self.config = config
         self.name_prefix = name_prefix
         self.lineage = lineage
+        self.data_fingerprint = data_fingerprint
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -141,22 +154,22 @@ class TuningJobOperator(BaseOperator):
     def order(self, context: Context) -> Order:
         """Return what to ask for, from the rendered fields; nothing is started."""
         ti = context["ti"]
-        request = self.request(context)
-        fixed_name = request.pop("HyperParameterTuningJobName", None)
-        order = Order(
-            request=request,
+        config = mapping(self.config, "config") if self.config else {}
+        return Order(
+            build=lambda: self.request(context),
+            asked=digest(*(getattr(self, field) for field in self.template_fields)),
             identity=TaskIdentity.of(ti),
             prefix=self.name_prefix or self.task_id.rpartition(".")[2],
-            fixed_name=fixed_name,
-            tags={LINEAGE_TAG: tag_value(self.lineage or ti.dag_id)},
+            fixed_name=config.get("HyperParameterTuningJobName"),
+            lineage=self.lineage or ti.dag_id,
             stopped=self.stopped,
         )
-        check_request({**request, "HyperParameterTuningJobName": order.name(0)})
-        return order
 
     def request(self, context: Context) -> dict[str, Any]:
-        """Return the request in the API's types."""
-        return typed_request(self.hook, self.config)
+        """Return the request in the API's types, checked against every rule that is known."""
+        request = typed_request(self.hook, self.config)
+        check_request(request)
+        return with_fingerprint(request, fingerprint_of(self.hook, self.data_fingerprint, request))
 
     def _announce(self, context: Context, name: str) -> None:
         """Say at once, on every path, which tuning job this is: to `on_kill`, to other tasks and to the task's page."""

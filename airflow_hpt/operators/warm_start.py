@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_hpt.hooks.parents import job_names, warm_start_type
+from airflow_hpt.hooks.data_tags import READ
+from airflow_hpt.hooks.identity import TaskIdentity
+from airflow_hpt.hooks.policies import OnNoParents, ParentsPolicy
 from airflow_hpt.operators.tuning import TuningJobOperator
 
 if TYPE_CHECKING:
@@ -15,25 +17,55 @@ if TYPE_CHECKING:
 class WarmStartTuningJobOperator(TuningJobOperator):
     """Runs a tuning job that learns from one to five earlier ones; takes all arguments of `TuningJobOperator` too.
 
-    :param parents: names of tuning jobs, results of tasks that ran them, or a list of both (templated)
+    :param parents: names of tuning jobs, results of tasks that ran them, a list of both, or `latest(lineage)`; the
+        preferred ones first (templated)
+    :param config: the request; left out, it is that of the first parent (templated)
+    :param overrides: what differs from `config` or from the first parent's request: members are merged one by one,
+        ranges and channels by name, and None takes a member out (templated)
     :param warm_start_type: `IdenticalDataAndAlgorithm` (same data and image: the parents' training jobs count as this
-        job's own) or `TransferLearning` (new data or a new version of the algorithm) (templated)
+        job's own), `TransferLearning` (new data or a new version of the algorithm), or `auto` to find out (templated)
+    :param parents_policy: `fail` on a parent that breaks a rule, or `drop` it and log why
+    :param on_no_parents: `fail` without a usable parent, or start `cold`
+    :param data_fingerprint: as for `TuningJobOperator`; read from the data where `auto` has to choose the type
     """
 
-    template_fields: Sequence[str] = (*TuningJobOperator.template_fields, "parents", "warm_start_type")
+    template_fields: Sequence[str] = (*TuningJobOperator.template_fields, "parents", "overrides", "warm_start_type")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **TuningJobOperator.template_fields_renderers,
+        "overrides": "json",
+    }
 
-    def __init__(self, *, parents: Any, warm_start_type: str = "TransferLearning", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        parents: Any,
+        config: Any = None,
+        overrides: Any = None,
+        warm_start_type: str = "auto",
+        parents_policy: str = ParentsPolicy.FAIL,
+        on_no_parents: str = OnNoParents.FAIL,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(config=config, **kwargs)
         self.parents = parents
+        self.overrides = overrides
         self.warm_start_type = warm_start_type
+        self.parents_policy = ParentsPolicy(parents_policy)
+        self.on_no_parents = OnNoParents(on_no_parents)
 
     def request(self, context: Context) -> dict[str, Any]:
-        """Return the request with its parents."""
-        names = job_names(self.parents, parameter="parents")
-        return {
-            **super().request(context),
-            "WarmStartConfig": {
-                "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": name} for name in names],
-                "WarmStartType": str(warm_start_type(self.warm_start_type)),
-            },
-        }
+        """Return the request with its parents, checked against every rule that is known."""
+        from airflow_hpt.hooks.warm_start import AUTO, Wish, warm_request
+
+        is_open = self.warm_start_type == AUTO and self.data_fingerprint is None
+        wish = Wish(
+            config=self.config,
+            overrides=self.overrides,
+            parents=self.parents,
+            warm_start_type=self.warm_start_type,
+            parents_policy=self.parents_policy,
+            on_no_parents=self.on_no_parents,
+            data_fingerprint=READ if is_open else self.data_fingerprint,
+            own_tags=TaskIdentity.of(context["ti"]).tags(),
+        )
+        return warm_request(self.hook, wish)

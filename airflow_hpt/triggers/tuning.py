@@ -79,7 +79,7 @@ class TuningJobFinished(BaseTrigger):
                     await asyncio.sleep(watch.pause * random.uniform(0.9, 1.0))
         except HptError as error:
             problem = str(error)
-        await _sit_out_the_race(asyncio.get_running_loop().time() - started)
+        await sit_out_the_race(asyncio.get_running_loop().time() - started)
         event = {"job_name": self.job_name, "status": watch.status, "problem": problem}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
@@ -105,7 +105,8 @@ class TuningJobFinished(BaseTrigger):
                 self.log.info("%s", line)
 
 
-async def _sit_out_the_race(elapsed: float) -> None:
+async def sit_out_the_race(elapsed: float) -> None:
+    """Wait until an event can be sent safely, `elapsed` seconds after its trigger has started."""
     begins, ends = RACE_SECONDS
     if begins < elapsed < ends:
         await asyncio.sleep(ends - elapsed)

@@ -97,6 +97,17 @@ class FakeSageMaker:
     def ListTags(self, body: Json) -> Json:  # noqa: N802
         return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags[body["ResourceArn"]].items()]}
 
+    def Search(self, body: Json) -> Json:  # noqa: N802
+        """Find tuning jobs by their tags, the latest first."""
+        wanted = {each["Name"].removeprefix("Tags."): each["Value"] for each in body["SearchExpression"]["Filters"]}
+        found = [
+            {**job, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+            for job in self.jobs.values()
+            if wanted.items() <= (tags := self.tags[job["HyperParameterTuningJobArn"]]).items()
+        ]
+        found.sort(key=lambda job: job["CreationTime"], reverse=True)
+        return {"Results": [{"HyperParameterTuningJob": job} for job in found]}
+
     def DescribeTrainingJob(self, body: Json) -> Json:  # noqa: N802
         name = body["TrainingJobName"]
         return {
@@ -142,6 +153,7 @@ def training(name: str, *, objective: float | None = None, status: str = "Comple
 def _handler(fake: FakeSageMaker) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet; two would wait for each other
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")

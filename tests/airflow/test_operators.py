@@ -80,6 +80,7 @@ class TestResult:
             "overall_best_model_artifact": None,
             "warm_start_type": None,
             "parents": [],
+            "warm_start_reason": None,
             "created_at": None,
             "ended_at": None,
         }
@@ -216,7 +217,7 @@ class TestIdentity:
         with caplog.at_level("WARNING"):
             run(make_operator(config=changed, wait_for_completion=False))
         assert len(fake.jobs) == 1
-        assert "The request has changed since tuning job" in caplog.text
+        assert "has changed since tuning job" in caplog.text
 
 
 class TestEnding:
