@@ -38,13 +38,16 @@ class Course:
         return tuple(self._live.values())
 
     def put(self, training: TrainingJob) -> TrainingJob:
-        """Take over a new or changed training job."""
+        """Take over a new or changed training job; what a plan cannot depend on does not call for another one."""
+        spec = self.job.spec
+        is_judged_by_emissions = spec.early_stopping or spec.resources is not None
+        if training.name not in self.by_name or not training.state.is_live or is_judged_by_emissions:
+            self.planned_at = None
         self.by_name[training.name] = training
         if training.state.is_live:
             self._live[training.name] = training
         else:
             self._live.pop(training.name, None)
-        self.planned_at = None
         return training
 
     def metrics_of(self, training: TrainingJob) -> tuple[Metric, ...]:

@@ -49,12 +49,16 @@ def tuning_heading(job: TuningJob, *, region: str) -> Members:
 
 def tuning_summary(job: TuningJob, tally: Tally, *, region: str) -> Members:
     """Return a HyperParameterTuningJobSummary."""
-    limits = echo(job.spec)["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    limits = job.spec.limits
     return {
         **tuning_heading(job, region=region),
         **counters(tally),
         "Strategy": job.spec.strategy.value,
-        "ResourceLimits": limits,
+        "ResourceLimits": {
+            "MaxNumberOfTrainingJobs": limits.total,
+            "MaxParallelTrainingJobs": limits.parallel,
+            "MaxRuntimeInSeconds": limits.runtime_seconds,
+        },
     }
 
 

@@ -63,6 +63,8 @@ CREATE INDEX training_job_live ON training_job (id) WHERE state IN ('Claimed', '
 CREATE INDEX training_job_counts ON training_job (tuning_id, status, is_retryable, final);
 CREATE INDEX training_job_final ON training_job (tuning_id, final);
 CREATE INDEX training_job_name ON training_job (tuning_id, name);
+CREATE INDEX training_job_age ON training_job (tuning_id, created_at);
+CREATE INDEX training_job_progress ON training_job (tuning_id, status);
 CREATE INDEX training_job_created ON training_job (created_at);
 CREATE INDEX training_job_status ON training_job (status);
 
