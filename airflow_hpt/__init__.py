@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Categorical": "airflow_hpt.config",
     "Continuous": "airflow_hpt.config",
+    "DataRefreshSensor": "airflow_hpt.sensors.data",
+    "DataRefreshed": "airflow_hpt.triggers.data",
     "Integer": "airflow_hpt.config",
     "Maximize": "airflow_hpt.config",
     "Minimize": "airflow_hpt.config",

@@ -21,9 +21,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             _modules("airflow_hpt.operators.tuning", "airflow_hpt.operators.warm_start", "airflow_hpt.operators.stop")
         ],
-        "sensors": [_modules("airflow_hpt.sensors.tuning")],
-        "hooks": [_modules("airflow_hpt.hooks.tuning")],
-        "triggers": [_modules("airflow_hpt.triggers.tuning")],
+        "sensors": [_modules("airflow_hpt.sensors.tuning", "airflow_hpt.sensors.data")],
+        "hooks": [_modules("airflow_hpt.hooks.tuning", "airflow_hpt.hooks.data")],
+        "triggers": [_modules("airflow_hpt.triggers.tuning", "airflow_hpt.triggers.data")],
         "extra-links": ["airflow_hpt.links.TuningJobLink"],
     }
 
