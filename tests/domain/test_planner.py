@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_hpt.domain.counters import objective_counters, training_counters
+from airflow_hpt.domain.counters import objective_counters, tally, training_counters
 from airflow_hpt.domain.planner import (
     DETAILS,
     Action,
@@ -310,7 +310,8 @@ class Simulation:
 
     def check(self) -> None:
         live = sum(each.state.is_live for each in self.trainings)
-        statuses, objectives = training_counters(self.trainings), objective_counters(self.trainings)
+        counts = tally(self.trainings)
+        statuses, objectives = training_counters(counts), objective_counters(counts)
         assert live <= self.job.spec.limits.parallel
         assert len(self.trainings) <= self.job.spec.limits.total
         assert sum(statuses.values()) == sum(objectives.values()) == len(self.trainings)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_hpt.domain.counters import objective_counters, objective_status, training_counters
+from airflow_hpt.domain.counters import objective_counters, objective_status, tally, training_counters
 from airflow_hpt.domain.records import best
 from airflow_hpt.domain.states import TrainingState
 from tests.domain.builders import make_job, make_training
@@ -44,14 +44,14 @@ def test_without_objectives_there_is_no_best_training_job() -> None:
 
 
 def test_counters_name_every_status_even_at_zero() -> None:
-    assert training_counters([]) == {
+    assert training_counters(tally([])) == {
         "Completed": 0,
         "InProgress": 0,
         "RetryableError": 0,
         "NonRetryableError": 0,
         "Stopped": 0,
     }
-    assert objective_counters([]) == {"Succeeded": 0, "Pending": 0, "Failed": 0}
+    assert objective_counters(tally([])) == {"Succeeded": 0, "Pending": 0, "Failed": 0}
 
 
 def test_counters_tell_faults_of_the_platform_from_those_of_the_script() -> None:
@@ -59,14 +59,14 @@ def test_counters_tell_faults_of_the_platform_from_those_of_the_script() -> None
     trainings = [
         make_training(i, state=state, is_retryable=i > len(TrainingState)) for i, state in enumerate(states, 1)
     ]
-    assert training_counters(trainings) == {
+    assert training_counters(tally(trainings)) == {
         "Completed": 1,
         "InProgress": 3,
         "RetryableError": 1,
         "NonRetryableError": 1,
         "Stopped": 1,
     }
-    assert objective_counters(trainings) == {"Succeeded": 2, "Pending": 3, "Failed": 2}
+    assert objective_counters(tally(trainings)) == {"Succeeded": 2, "Pending": 3, "Failed": 2}
 
 
 def test_a_tuning_job_is_called_what_its_request_calls_it() -> None:

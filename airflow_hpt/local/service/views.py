@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from airflow_hpt.domain.counters import Tally, objective_counters, objective_status, training_counters
 from airflow_hpt.domain.description import echo, echo_definition, training_hyperparameters
 from airflow_hpt.domain.names import training_job_arn, tuning_job_arn
 from airflow_hpt.domain.records import TrainingJob, Transition, TuningJob
-from airflow_hpt.domain.spec import TrainingSpec, TuningSpec
+from airflow_hpt.domain.spec import TuningSpec
 from airflow_hpt.local.runner.artifacts import model_artifact
-from airflow_hpt.local.store.training_jobs import Tally
 
 Members: TypeAlias = dict[str, Any]
 
 FAILURE_REASON_LENGTH = 1024
-LIVE = ("InProgress", "Stopping")
+LIMITS_EXCEEDED = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")  # last secondary statuses besides the status itself
 FROM_DEFINITION = (
     "AlgorithmSpecification",
     "RoleArn",
@@ -88,34 +88,17 @@ def tuning_description(
 
 
 def counters(tally: Tally) -> Members:
-    """Return TrainingJobStatusCounters and ObjectiveStatusCounters, complete even when nothing was counted."""
-
-    def count(*statuses: str, retryable: bool | None = None) -> int:
-        return sum(n for (s, r, _), n in tally.items() if s in statuses and retryable in (None, r))
-
-    scored = sum(n for (_, _, has_objective), n in tally.items() if has_objective)
-    pending = count(*LIVE)
+    """Return both structures of counters, complete even when nothing was counted."""
     return {
-        "TrainingJobStatusCounters": {
-            "Completed": count("Completed"),
-            "InProgress": pending,
-            "RetryableError": count("Failed", retryable=True),
-            "NonRetryableError": count("Failed", retryable=False),
-            "Stopped": count("Stopped"),
-        },
-        "ObjectiveStatusCounters": {
-            "Succeeded": scored,
-            "Pending": pending,
-            "Failed": sum(tally.values()) - scored - pending,
-        },
+        "TrainingJobStatusCounters": training_counters(tally),
+        "ObjectiveStatusCounters": objective_counters(tally),
     }
 
 
 def tuned_summary(training: TrainingJob, spec: TuningSpec, *, region: str) -> Members:
     """Return a HyperParameterTrainingJobSummary."""
-    objective = definition_of(spec, training).objective
+    objective = spec.definition(training.definition).objective
     kind = ("Maximize" if objective.maximize else "Minimize") if spec.is_multiple else None
-    pending = "Pending" if training.state.is_live else "Failed"
     return {
         "TrainingJobDefinitionName": training.definition,
         "TrainingJobName": training.name,
@@ -129,7 +112,7 @@ def tuned_summary(training: TrainingJob, spec: TuningSpec, *, region: str) -> Me
         "FinalHyperParameterTuningJobObjectiveMetric": None
         if training.objective is None
         else {"Type": kind, "MetricName": objective.metric, "Value": training.objective},
-        "ObjectiveStatus": pending if training.objective is None else "Succeeded",
+        "ObjectiveStatus": objective_status(training),
     }
 
 
@@ -154,7 +137,7 @@ def training_description(
     region: str,
 ) -> Members:
     """Return the answer to DescribeTrainingJob."""
-    definition = definition_of(owner.spec, training)
+    definition = owner.spec.definition(training.definition)
     shown = echo_definition(definition)
     seconds = training_seconds(training)
     return {
@@ -176,11 +159,6 @@ def training_description(
     }
 
 
-def definition_of(spec: TuningSpec, training: TrainingJob) -> TrainingSpec:
-    """Return the definition that a training job was made from."""
-    return next(each for each in spec.definitions if each.name == training.definition)
-
-
 def status_of(training: TrainingJob) -> str:
     """Return the TrainingJobStatus; a training job that was asked to stop is Stopping from then on."""
     return "Stopping" if training.state.is_live and training.stop_cause else training.state.status
@@ -195,12 +173,9 @@ def transitions_of(training: TrainingJob) -> tuple[Transition, ...]:
     """Return the secondary transitions, with the first and the last status filled in where no process reported them."""
     told = training.transitions or (Transition("Starting", training.created_at, training.ended_at),)
     ended = training.ended_at
-    if ended is None or told[-1].status in (*TERMINAL_STATUSES, training.state.value):
+    if ended is None or told[-1].status in (*LIMITS_EXCEEDED, training.state.value):
         return told
     return (*told, Transition(training.state.value, ended, ended))
-
-
-TERMINAL_STATUSES = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 
 
 def training_seconds(training: TrainingJob) -> int | None:

@@ -60,7 +60,7 @@ CREATE TABLE training_job (
 
 -- Every index ends in the row's id by itself, which is what pages break ties with.
 CREATE INDEX training_job_live ON training_job (id) WHERE state IN ('Claimed', 'Running', 'Stopping');
-CREATE INDEX training_job_counts ON training_job (tuning_id, status, is_retryable, final);
+CREATE INDEX training_job_counts ON training_job (tuning_id, state, is_retryable, final);
 CREATE INDEX training_job_final ON training_job (tuning_id, final);
 CREATE INDEX training_job_name ON training_job (tuning_id, name);
 CREATE INDEX training_job_age ON training_job (tuning_id, created_at);

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from airflow_hpt.domain.counters import Outcome, Tally
 from airflow_hpt.domain.names import training_job_name
 from airflow_hpt.domain.records import StopCause, TrainingJob, TuningJob
 from airflow_hpt.domain.spec import OBJECTIVE_METRIC
@@ -19,8 +20,6 @@ from airflow_hpt.local.store.rows import IDENTITY, identity, milliseconds, optio
 SELECT = "SELECT *, (SELECT name FROM tuning_job WHERE id = tuning_id) AS tuning_job FROM training_job"
 LIVE = "state IN ('Claimed', 'Running', 'Stopping')"
 
-# How many training jobs of a tuning job have a status, failed by a fault of the platform, and have a final objective.
-Tally: TypeAlias = Mapping[tuple[str, bool, bool], int]
 Emission: TypeAlias = tuple[str, float]
 
 
@@ -245,11 +244,13 @@ def _touch(connection: sqlite3.Connection, tuning_id: int, *, now: datetime) -> 
 
 def _tally(connection: sqlite3.Connection, job: TuningJob) -> Tally:
     found = connection.execute(
-        f"""SELECT status, is_retryable, final IS NOT NULL, count(*) FROM training_job
+        f"""SELECT state, is_retryable, final IS NOT NULL, count(*) FROM training_job
             WHERE tuning_id = {IDENTITY} GROUP BY 1, 2, 3""",
         identity(job),
     )
-    return {(status, bool(retryable), bool(scored)): count for status, retryable, scored, count in found}
+    return {
+        Outcome(TrainingState(state), bool(retryable), bool(scored)): count for state, retryable, scored, count in found
+    }
 
 
 def _last(row: sqlite3.Row) -> tuple[float, ...]:
