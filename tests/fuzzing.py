@@ -34,12 +34,25 @@ def requests(operation: str) -> st.SearchStrategy[Any]:
     return values(service_model().operation_model(operation).input_shape)
 
 
-def mutants(operation: str, request: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for `request` with one to three of its members replaced, removed or added."""
-    shape = service_model().operation_model(operation).input_shape
-    places = list(_places(shape, request, ()))
-    change = st.sampled_from(places).flatmap(lambda place: st.tuples(st.just(place[0]), values(place[1]) | st.none()))
-    return st.lists(change, min_size=1, max_size=3).map(lambda changes: _changed(request, changes))
+@st.composite
+def mutants(draw: st.DrawFn, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Draw `request` with one to three of its members replaced, removed or added."""
+    changed: Any = copy.deepcopy(request)
+    places = list(_places(service_model().operation_model(operation).input_shape, request, ()))
+    for path, shape in draw(st.lists(st.sampled_from(places), min_size=1, max_size=3)):
+        inner = changed
+        for step in path[:-1]:
+            inner = _inside(inner, step)
+        if isinstance(inner, dict):
+            inner[path[-1]] = draw(values(shape) | st.none())
+    return changed  # type: ignore[no-any-return]
+
+
+def _inside(outer: Any, step: str | int) -> Any:
+    """Return the member at `step`; None where an earlier change has removed it."""
+    if isinstance(outer, dict):
+        return outer.get(step)
+    return outer[step] if isinstance(outer, list) and isinstance(step, int) and step < len(outer) else None
 
 
 def values(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
@@ -60,7 +73,8 @@ def _fitting(shape: Shape, depth: int) -> st.SearchStrategy[Any]:
     if kind == "boolean":
         return st.booleans()
     if kind in ("integer", "long"):
-        return st.integers(limits.get("min", -5), min(limits.get("max", 50), 50)) | st.integers()
+        low = limits.get("min", -5)
+        return st.integers(low, min(limits.get("max", low + 50), low + 50)) | st.integers()
     return st.floats(allow_nan=False) | st.integers(0, 2_000_000_000)
 
 
@@ -92,14 +106,3 @@ def _places(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[t
     elif shape.type_name == "map" and isinstance(value, dict):
         for key, item in value.items():
             yield from _places(shape.value, item, (*path, key))
-
-
-def _changed(request: dict[str, Any], changes: list[tuple[tuple[str | int, ...], Any]]) -> dict[str, Any]:
-    changed: Any = copy.deepcopy(request)
-    for path, value in changes:
-        inner = changed
-        for step in path[:-1]:
-            inner = inner.get(step) if isinstance(inner, dict) else None
-        if isinstance(inner, dict):
-            inner[path[-1]] = value
-    return changed  # type: ignore[no-any-return]

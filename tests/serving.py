@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +23,18 @@ from airflow_hpt.local.service.signing import SERVICE, TIMESTAMP, Credentials
 from airflow_hpt.local.service.wire import CONTENT_TYPE, Operations
 
 CREDENTIALS = Credentials("HPTTESTKEY", "a secret of the tests")
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HPT_", "AIRFLOW_"))}
+
+
+def airflow_hpt(*arguments: object, code: int = 0) -> str:
+    """Run the command and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_hpt.local", *map(str, arguments)],
+        capture_output=True, text=True, env=ENVIRONMENT, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stdout + done.stderr
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,18 +10,7 @@ import pytest
 from airflow_hpt.local import daemon
 from airflow_hpt.local.home import Home
 from airflow_hpt.testing import LocalService
-
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HPT_", "AIRFLOW_"))}
-
-
-def airflow_hpt(*arguments: object, code: int = 0) -> str:
-    """Run the command and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow_hpt.local", *map(str, arguments)],
-        capture_output=True, text=True, env=ENVIRONMENT, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout if code == 0 else done.stdout + done.stderr
+from tests.serving import ENVIRONMENT, airflow_hpt
 
 
 @pytest.fixture
