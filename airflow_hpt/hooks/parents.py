@@ -57,21 +57,24 @@ def _names(value: Any, parameter: str) -> Iterator[str]:
 
 def _latest(hook: TuningHook, lineage: str, *, limit: int, own: Mapping[str, str]) -> list[str]:
     """Return the latest tuning jobs of a lineage that found something; one that failed has nothing to teach."""
-    filters = [
-        {"Name": f"Tags.{LINEAGE_TAG}", "Operator": "Equals", "Value": tag_value(lineage)},
-        {"Name": "HyperParameterTuningJobStatus", "Operator": "In", "Value": "Completed,Stopped"},
-    ]
+    has_ended = {"Name": "HyperParameterTuningJobStatus", "Operator": "In", "Value": "Completed,Stopped"}
+    jobs = lineage_jobs(hook, lineage, has_ended)
+    others = (job["HyperParameterTuningJobName"] for job in jobs if job.get("BestTrainingJob") and not _is(job, own))
+    return list(islice(others, limit))
+
+
+def lineage_jobs(hook: TuningHook, lineage: str, *filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the tuning jobs of a lineage that pass all `filters`, with their tags, the latest first."""
+    is_of_lineage = {"Name": f"Tags.{LINEAGE_TAG}", "Operator": "Equals", "Value": tag_value(lineage)}
     found = hook.pages(
         "Search",
         "Results",
         Resource="HyperParameterTuningJob",
-        SearchExpression={"Filters": filters},
+        SearchExpression={"Filters": [is_of_lineage, *filters]},
         SortBy="CreationTime",
         SortOrder="Descending",
     )
-    jobs = (each["HyperParameterTuningJob"] for each in found)
-    others = (job["HyperParameterTuningJobName"] for job in jobs if job.get("BestTrainingJob") and not _is(job, own))
-    return list(islice(others, limit))
+    return (each["HyperParameterTuningJob"] for each in found)
 
 
 def _is(job: Mapping[str, Any], own: Mapping[str, str]) -> bool:

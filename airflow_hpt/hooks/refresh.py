@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from airflow_hpt.domain.fingerprint import Batch, Difference, Fingerprint, compare
 from airflow_hpt.errors import NotFound, ObjectUnavailable
 from airflow_hpt.hooks.data import DataHook, channels, check_location
-from airflow_hpt.hooks.identity import DATA_TAG, LINEAGE_TAG, tag_value
+from airflow_hpt.hooks.identity import DATA_TAG
 from airflow_hpt.hooks.listings import Listings, Survey, survey
+from airflow_hpt.hooks.parents import lineage_jobs
 from airflow_hpt.hooks.policies import Policy
 from airflow_hpt.hooks.tuning import Connected, TuningHook
 
@@ -167,12 +168,10 @@ def fingerprint_in(value: Any) -> Fingerprint | None:
 
 def latest_fingerprint(hook: TuningHook, lineage: str) -> Fingerprint | None:
     """Return what the latest tuning job of a lineage is tagged with; jobs that failed have not learnt the data."""
-    query = {"Filters": [{"Name": f"Tags.{LINEAGE_TAG}", "Operator": "Equals", "Value": tag_value(lineage)}]}
-    order = {"SortBy": "CreationTime", "SortOrder": "Descending"}
-    found = hook.pages("Search", "Results", Resource="HyperParameterTuningJob", SearchExpression=query, **order)
-    for job in islice((each["HyperParameterTuningJob"] for each in found), RECENT_JOBS):
+    has_learnt = {"Name": "HyperParameterTuningJobStatus", "Operator": "NotEquals", "Value": "Failed"}
+    for job in islice(lineage_jobs(hook, lineage, has_learnt), RECENT_JOBS):
         tags = {tag["Key"]: tag["Value"] for tag in job.get("Tags", ())}
-        if DATA_TAG in tags and job["HyperParameterTuningJobStatus"] != "Failed":
+        if DATA_TAG in tags:
             return Fingerprint.parse(tags[DATA_TAG])
     return None
 

@@ -98,13 +98,13 @@ class FakeSageMaker:
         return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags[body["ResourceArn"]].items()]}
 
     def Search(self, body: Json) -> Json:  # noqa: N802
-        """Find tuning jobs by their tags, the latest first."""
-        wanted = {each["Name"].removeprefix("Tags."): each["Value"] for each in body["SearchExpression"]["Filters"]}
-        found = [
-            {**job, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-            for job in self.jobs.values()
-            if wanted.items() <= (tags := self.tags[job["HyperParameterTuningJobArn"]]).items()
-        ]
+        """Find tuning jobs by tags and members, the latest first."""
+        found = []
+        for job in self.jobs.values():
+            tags = self.tags[job["HyperParameterTuningJobArn"]]
+            members = {**job, **{f"Tags.{key}": value for key, value in tags.items()}}
+            if all(_fits(members.get(each["Name"]), each) for each in body["SearchExpression"]["Filters"]):
+                found.append({**job, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]})
         found.sort(key=lambda job: job["CreationTime"], reverse=True)
         return {"Results": [{"HyperParameterTuningJob": job} for job in found]}
 
@@ -120,6 +120,12 @@ class FakeSageMaker:
         if name not in self.jobs:
             raise Refusal("ResourceNotFound", f"Amazon SageMaker can't find a tuning job called {name}.", 400)
         return self.jobs[name]
+
+
+def _fits(value: str | None, wanted: Json) -> bool:
+    if wanted["Operator"] == "In":
+        return value in wanted["Value"].split(",")
+    return (value == wanted["Value"]) == (wanted["Operator"] == "Equals")
 
 
 def end(job: Json, status: str = "Completed", *, objective: float | None = 0.9, reason: str | None = None) -> None:
