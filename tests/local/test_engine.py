@@ -13,7 +13,7 @@ from airflow_hpt.errors import SpaceExhausted
 from airflow_hpt.local.runner.base import Ending, Launch
 from airflow_hpt.local.search import searcher_for
 from airflow_hpt.local.search.base import Problem
-from tests.local.fakes import START, Bench, Script, by_x
+from tests.local.fakes import START, Bench, Script
 from tests.requests import make_training_definition, make_tuning_config, make_tuning_request
 
 FAILING = Script(lines=("oops",), ending=Ending.FAILED, failure_reason="AlgorithmError: Exit Code: 1")
@@ -387,6 +387,18 @@ class TestFaults:
         assert bench.job().state is TuningState.COMPLETED
         assert states(bench) == ["Completed"] * 2
 
+    def test_a_wish_is_not_lost_when_the_store_fails_to_tell_it(
+        self, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench = make_bench()
+        create(bench, jobs=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store.tuning_jobs, "active", lambda: 1 / 0)
+            with pytest.raises(ZeroDivisionError, match="division by zero"):
+                bench.engine.tick()
+        bench.run()
+        assert states(bench) == ["Completed"]
+
     def test_a_stop_that_comes_first_wins_over_completion(self, make_bench: Callable[..., Bench]) -> None:
         bench = make_bench()
         create(bench, jobs=1)
@@ -402,8 +414,3 @@ class TestFaults:
         assert bench.job().state is TuningState.STOPPED
         assert states(bench) == ["Completed"]
         assert course.job.name == "digits"
-
-
-def test_by_x_scores_by_the_hyperparameter() -> None:
-    launch = Launch("a", "arn", "t", "r", {"x": "0.25"}, {})
-    assert by_x(launch).lines == ("score=0.25",)

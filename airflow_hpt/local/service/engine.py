@@ -6,7 +6,7 @@ stop) is stored before it is carried out, so an engine that is killed at any mom
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,16 +18,16 @@ from airflow_hpt.domain.planner import (
     StopTraining,
     plan,
 )
-from airflow_hpt.domain.records import StopCause, TrainingJob, TuningJob
+from airflow_hpt.domain.records import TrainingJob, TuningJob
 from airflow_hpt.domain.sharing import share_slots, share_starts
 from airflow_hpt.domain.space import wire_text
-from airflow_hpt.domain.states import TrainingState, TuningEvent, TuningState
+from airflow_hpt.domain.states import TuningEvent, TuningState
 from airflow_hpt.domain.stopping import measure_progress
 from airflow_hpt.errors import IllegalTransition, SpaceExhausted
 from airflow_hpt.local.runner.base import Runner
 from airflow_hpt.local.service.advisor import Advisor
 from airflow_hpt.local.service.course import Course
-from airflow_hpt.local.service.faults import Faults, internal_error
+from airflow_hpt.local.service.faults import Faults, abandon, internal_error
 from airflow_hpt.local.service.observer import Observer
 from airflow_hpt.local.store import Store
 
@@ -120,18 +120,25 @@ class Engine:
             has_wishes, self._has_wishes = self._has_wishes, False
         if not has_wishes:
             return
-        for job in self._store.tuning_jobs.active():
-            course = self._courses.get(job.name)
-            if course is None:
-                trainings = {each.name: each for each in self._store.training_jobs.of(job)}
-                self._courses[job.name] = Course(job, trainings)
-            elif course.job.state is not job.state:
-                course.job, course.planned_at = job, None
-        wishes = self._store.training_jobs.stop_wishes()
+        try:
+            active, stops = self._store.tuning_jobs.active(), self._store.training_jobs.stop_wishes()
+            for job in active:
+                self._take_up(job)
+        except Exception:
+            self._has_wishes = True  # look again, also if nobody else wishes anything
+            raise
         for course in self._courses.values():
             for training in course.live:
-                if training.name in wishes and training.stop_cause is None:
-                    course.put(replace(training, stop_cause=wishes[training.name]))
+                if training.name in stops and training.stop_cause is None:
+                    course.put(replace(training, stop_cause=stops[training.name]))
+
+    def _take_up(self, job: TuningJob) -> None:
+        course = self._courses.get(job.name)
+        if course is None:
+            trainings = self._store.training_jobs.of(job)
+            self._courses[job.name] = Course(job, {each.name: each for each in trainings})
+        elif course.job.state is not job.state:
+            course.job, course.planned_at = job, None
 
     def _observe(self, course: Course, training: TrainingJob) -> None:
         now, name = self._now(), training.name
@@ -242,20 +249,6 @@ class Engine:
         del course.starts[0]
         self._faults.clear(_fault_key(course.job))
         self._observe(course, course.put(training))
-
-
-def abandon(job: TuningJob, trainings: Sequence[TrainingJob], reason: str) -> list[Action]:
-    """Return the actions that end a tuning job which keeps failing for an unforeseen reason."""
-    live = [each for each in trainings if each.state.is_live]
-    if live:
-        return [
-            StopTraining(each.name, StopCause.TUNING_ENDED, reason)
-            for each in live
-            if each.state is not TrainingState.STOPPING
-        ]
-    if job.state is TuningState.STOPPING:
-        return [MoveTuning(TuningEvent.CHILDREN_GONE)]
-    return [MoveTuning(TuningEvent.FAILED, reason)]
 
 
 def _fault_key(job: TuningJob) -> str:

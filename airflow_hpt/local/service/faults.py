@@ -1,7 +1,12 @@
 """Unforeseen errors, counted per job: a passing fault is retried with growing pauses, a lasting one ends the job."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from airflow_hpt.domain.planner import Action, MoveTuning, StopTraining
+from airflow_hpt.domain.records import StopCause, TrainingJob, TuningJob
+from airflow_hpt.domain.states import TrainingState, TuningEvent, TuningState
 
 FAULT_LIMIT = 5
 FIRST_PAUSE = timedelta(seconds=0.2)
@@ -44,3 +49,17 @@ class Faults:
 def internal_error(error: Exception) -> str:
     """Return the failure reason of a job that an unforeseen error ended."""
     return f"InternalServerError: the local service could not go on with this job: {type(error).__name__}: {error}"
+
+
+def abandon(job: TuningJob, trainings: Sequence[TrainingJob], reason: str) -> list[Action]:
+    """Return the actions that end a tuning job which keeps failing for an unforeseen reason."""
+    live = [each for each in trainings if each.state.is_live]
+    if live:
+        return [
+            StopTraining(each.name, StopCause.TUNING_ENDED, reason)
+            for each in live
+            if each.state is not TrainingState.STOPPING
+        ]
+    if job.state is TuningState.STOPPING:
+        return [MoveTuning(TuningEvent.CHILDREN_GONE)]
+    return [MoveTuning(TuningEvent.FAILED, reason)]
