@@ -83,6 +83,7 @@ class RefreshWatch:
         self._data = DataHook(self.hook)
         self._listings = Listings(self._data, location)
         self.reported: Fingerprint | None = None
+        self._said = ""
 
     async def prepare(self) -> None:
         """Fetch the connection on the running event loop, if one is needed."""
@@ -98,6 +99,7 @@ class RefreshWatch:
         baseline = self.reported or self._given or tagged
         if seen.fingerprint in (baseline, tagged):
             self._listings.keep(seen)  # so that the next change can be described
+            self._said = ""
             return None
         if baseline is None and self._is_first(seen):
             return None
@@ -106,7 +108,7 @@ class RefreshWatch:
     def confirm(self, refresh: Refresh) -> dict[str, Any] | None:
         """Return the report if the data has not changed again."""
         if survey(self._data, self._channels).fingerprint != refresh.seen.fingerprint:
-            logger.info("The data is still changing; it is reported when it has come to rest.")
+            self._say("The data is still changing; it is reported when it has come to rest.")
             return None
         self._listings.keep(refresh.seen)
         self.reported = refresh.seen.fingerprint
@@ -117,7 +119,7 @@ class RefreshWatch:
         if self._owner.on_empty == OnEmpty.FAIL:
             raise ObjectUnavailable(f"There is no data in {where}. Wait for it with on_empty='wait'.")
         if self._owner.on_empty == OnEmpty.WAIT:
-            logger.info("There is no data in %s; waiting for it.", where)
+            self._say(f"There is no data in {where}; waiting for it.")
         return self._owner.on_empty == OnEmpty.WAIT
 
     def _is_first(self, seen: Survey) -> bool:
@@ -128,7 +130,7 @@ class RefreshWatch:
                 " result or refresh report, or take all data for new with on_no_baseline='report'."
             )
         if self._owner.on_no_baseline == OnNoBaseline.WAIT:
-            logger.info("Nothing was known of the data; from now on it is compared with %s.", seen.fingerprint)
+            self._say(f"Nothing was known of the data; from now on it is compared with {seen.fingerprint}.")
             self._listings.keep(seen)
             self.reported = seen.fingerprint
         return self._owner.on_no_baseline == OnNoBaseline.WAIT
@@ -137,9 +139,9 @@ class RefreshWatch:
         before = self._listings.find(baseline) if baseline else ()
         difference = None if before is None else compare(before, seen.listing, examples=self._owner.examples)
         if not self._is_enough(difference, baseline or seen.fingerprint, seen.fingerprint):
-            logger.info("The data changed, but less than is asked for: %s", _words(difference, baseline, seen))
+            self._say(f"The data changed, but less than is asked for: {_words(difference, baseline, seen)}.")
             return None
-        logger.info("The data changed: %s", _words(difference, baseline, seen))
+        self._say(f"The data changed: {_words(difference, baseline, seen)}.")
         facts = {
             "inputs": {channel.name: channel.uri for channel in self._channels},
             "lineage": self._owner.lineage,
@@ -158,6 +160,12 @@ class RefreshWatch:
         size = difference.bytes if difference else abs(now.bytes - baseline.bytes)
         least = max(self._owner.min_bytes, self._owner.min_fraction * baseline.bytes)
         return objects >= self._owner.min_objects and size >= least
+
+    def _say(self, text: str) -> None:
+        """Log what is news since the last look."""
+        if text != self._said:
+            logger.info("%s", text)
+        self._said = text
 
 
 def fingerprint_in(value: Any) -> Fingerprint | None:

@@ -14,7 +14,7 @@ from airflow_hpt._compat import defers_by_default
 from airflow_hpt.domain.fingerprint import EXAMPLES
 from airflow_hpt.errors import InvalidRequest
 from airflow_hpt.hooks.faults import PASSING
-from airflow_hpt.hooks.refresh import WATCHING, OnEmpty, OnNoBaseline, RefreshWatch
+from airflow_hpt.hooks.refresh import WATCHING, OnEmpty, OnNoBaseline, RefreshWatch, fingerprint_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -143,8 +143,10 @@ class DataRefreshSensor(BaseSensorOperator):
     def _defer(self) -> NoReturn:
         from airflow_hpt.triggers.data import DataRefreshed
 
+        baseline = fingerprint_in(self.baseline)  # of a whole tuning result nothing else is needed
         trigger = DataRefreshed(
-            **{name: getattr(self, name) for name in WATCHING},
+            **{name: getattr(self, name) for name in WATCHING if name != "baseline"},
+            baseline=str(baseline) if baseline else None,
             quiet_seconds=self.quiet_seconds,
             poll_seconds=self.poke_interval,
             once=True,

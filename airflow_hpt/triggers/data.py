@@ -6,8 +6,11 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -17,6 +20,12 @@ from airflow_hpt.hooks.faults import PASSING
 from airflow_hpt.hooks.progress import LONGEST_PAUSE_SECONDS
 from airflow_hpt.hooks.refresh import WATCHING, OnEmpty, OnNoBaseline, RefreshWatch, fingerprint_in
 from airflow_hpt.triggers.tuning import sit_out_the_race
+
+# Looking at a hundred thousand objects takes a while; in threads of its own it keeps no other trigger waiting.
+LOOKERS = ThreadPoolExecutor(4, thread_name_prefix="airflow-hpt-data")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class DataRefreshed(BaseEventTrigger):
@@ -117,16 +126,21 @@ class DataRefreshed(BaseEventTrigger):
 
     async def _look(self, watch: RefreshWatch) -> dict[str, Any] | None:
         await watch.prepare()
-        refresh = await asyncio.to_thread(watch.look)
+        refresh = await _in_thread(watch.look)
         if refresh is None:
             return None
         await asyncio.sleep(self.quiet_seconds)
-        return await asyncio.to_thread(watch.confirm, refresh)
+        return await _in_thread(watch.confirm, refresh)
 
     def _pause(self, misses: int) -> float:
         longest = max(LONGEST_PAUSE_SECONDS, self.poll_seconds)
         seconds: float = min(self.poll_seconds * 2.0 ** min(misses, 20), longest)
         return seconds * random.uniform(0.9, 1.0)
+
+
+async def _in_thread(look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    run = partial(copy_context().run, look, *args, **kwargs)  # the context says whose log it is
+    return await asyncio.get_running_loop().run_in_executor(LOOKERS, run)
 
 
 class _Memory:

@@ -136,6 +136,17 @@ class TestReport:
         assert (report["change"], report["baseline_fingerprint"]) == ("first", None)
         assert (report["added_objects"], report["changed_objects"], report["removed_objects"]) == (2, 0, 0)
 
+    def test_the_log_has_a_line_when_there_is_news(self, data: Data, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", logger="airflow_hpt.hooks.refresh")
+        watch = watch_from_now(data, min_objects=2)
+        for change in ({}, {}, {"c": "3"}, {}, {"d": "4"}):
+            data.write(**change)
+            watch.look()
+        assert caplog.messages[-2:] == [
+            "The data changed, but less than is asked for: added 1 (train/c).",
+            "The data changed: added 2 (train/c, train/d).",
+        ]
+
 
 class TestQuietPeriod:
     def test_data_that_goes_on_changing_is_not_reported(self, data: Data) -> None:
