@@ -16,6 +16,7 @@ from airflow_hpt.local.service.faults import internal_error
 from airflow_hpt.local.store import Store
 
 LOG_PAUSE = timedelta(seconds=0.2)  # between two reads of a running job's log: each new metric costs a disk flush
+READS_AT_ONCE = 4  # pieces of a long log in one go, before other training jobs have their turn
 
 EVENTS = {
     Ending.COMPLETED: TrainingEvent.EXITED_OK,
@@ -31,7 +32,7 @@ class _Reading:
 
     recorded: int
     offset: int = field(init=False)
-    at: datetime | None = None
+    next_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.offset = self.recorded
@@ -54,9 +55,11 @@ class Observer:
             self._begin(course, training)
             return
         sighting = self._runner.sight(training.name)
-        training = self._read_log(course, training, is_last=sighting.ending is not None)
+        is_read = self._read_log(course, training, at_once=sighting.ending is not None)
+        training = course.by_name[training.name]
         if sighting.ending:
-            self._finish(course, training, sighting=sighting, ending=sighting.ending)
+            if is_read:
+                self._finish(course, training, sighting=sighting, ending=sighting.ending)
             return
         if (sighting.transitions, sighting.training_started_at) != (training.transitions, training.started_at):
             training = _with_sighting(training, sighting)
@@ -99,27 +102,34 @@ class Observer:
         )
         self._move(course, training, TrainingEvent.SPAWNED, why=f"started, attempt {training.attempt}")
 
-    def _read_log(self, course: Course, training: TrainingJob, *, is_last: bool) -> TrainingJob:
+    def _read_log(self, course: Course, training: TrainingJob, *, at_once: bool) -> bool:
+        """Record what the log emitted since the last time; say whether it was read up to its end."""
         now, name = self._now(), training.name
         reading = self._readings.get(name) or _Reading(self._trainings.log_offset(name))
         self._readings[name] = reading
-        if not is_last and reading.at is not None and now - reading.at < LOG_PAUSE:
-            return training
-        reading.at, until = now, reading.offset
-        found: list[tuple[str, float]] = []
-        while True:
-            lines, end = self._runner.read_log(name, until)
-            found += [each for line in lines for each in emissions(line, course.metrics_of(training))]
-            if end == until:
-                break
-            until = end
+        if not at_once and reading.next_at and now < reading.next_at:
+            return True
+        found, until, is_read = self._emissions(course, training, reading.offset)
         if found:
             self._trainings.record(name, found, since=reading.recorded, until=until, now=now)
             reading.recorded = until
             objectives = tuple(value for metric, value in found if metric == OBJECTIVE_METRIC)
-            training = course.put(replace(training, history=training.history + objectives))
-        reading.offset = until
-        return training
+            course.put(replace(training, history=training.history + objectives))
+        reading.offset, reading.next_at = until, now + LOG_PAUSE if is_read else None
+        return is_read
+
+    def _emissions(
+        self, course: Course, training: TrainingJob, offset: int
+    ) -> tuple[list[tuple[str, float]], int, bool]:
+        """Return what the log emits from `offset` on, where reading ended, and whether that is its end by now."""
+        found: list[tuple[str, float]] = []
+        for _ in range(READS_AT_ONCE):
+            lines, end = self._runner.read_log(training.name, offset)
+            if end == offset:
+                return found, offset, True
+            found += [each for line in lines for each in emissions(line, course.metrics_of(training))]
+            offset = end
+        return found, offset, False
 
     def _finish(self, course: Course, training: TrainingJob, *, sighting: Sighting, ending: Ending) -> None:
         training, event = _with_sighting(training, sighting), EVENTS[ending]
