@@ -1,3 +1,8 @@
-"""Fixtures for all tests: those that users of the package get, too."""
+"""Settings for all tests, and the fixtures that users of the package get, too."""
+
+from hypothesis import settings
 
 pytest_plugins = ["airflow_hpt.testing"]
+
+settings.register_profile("no-deadline", deadline=None)  # a slow machine is not a fault
+settings.load_profile("no-deadline")
