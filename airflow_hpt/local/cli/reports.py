@@ -154,4 +154,4 @@ def _print(*parts: Any) -> None:
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str))
