@@ -26,7 +26,7 @@ from airflow_hpt.local.store import Store
 from airflow_hpt.local.store.pages import Listing
 from airflow_hpt.local.store.tags import Tagged
 from tests.local.fakes import parse
-from tests.requests import make_tuning_config, make_tuning_request
+from tests.requests import make_training_definition, make_tuning_config, make_tuning_request
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123000, UTC)
 ENDINGS = {
@@ -43,25 +43,30 @@ def later(seconds: float) -> datetime:
 def add(store: Store, name: str = "digits", *, now: datetime = NOW, limit: int = 100, **facts: Any) -> TuningJob:
     """Create a tuning job; `jobs` and `parallel` are its limits, other facts members of its request."""
     config = make_tuning_config(jobs=facts.pop("jobs", 10), parallel=facts.pop("parallel", 10))
+    config |= facts.pop("config", {})
     parents = facts.pop("parents", ())
     request = make_tuning_request(name, HyperParameterTuningJobConfig=config, **facts)
     return store.tuning_jobs.add(parse(request), seed=7, now=now, parents=parents, limit=limit)
 
 
-def claim(store: Store, job: TuningJob, *, now: datetime = NOW, x: str = "0.5") -> TrainingJob:
-    claimed = store.training_jobs.claim(job, definition=None, tuned={"x": x}, now=now)
+def claim(
+    store: Store, job: TuningJob, *, now: datetime = NOW, x: str = "0.5", definition: str | None = None
+) -> TrainingJob:
+    claimed = store.training_jobs.claim(job, definition=definition, tuned={"x": x}, now=now)
     assert claimed
     return claimed
 
 
-def run(store: Store, job: TuningJob, *values: float, state: str = "Completed", now: datetime = NOW) -> TrainingJob:
+def run(
+    store: Store, job: TuningJob, *values: float, state: str = "Completed", definition: str | None = None
+) -> TrainingJob:
     """Claim a training job, let it print its objective and end."""
-    training = claim(store, job, now=now)
-    store.training_jobs.move(training, TrainingEvent.SPAWNED, now=now, why="test")
+    training = claim(store, job, definition=definition)
+    store.training_jobs.move(training, TrainingEvent.SPAWNED, now=NOW, why="test")
     if values:
         emitted = [pair for value in values for pair in (("score", value), ("ObjectiveMetric", value))]
-        store.training_jobs.record(training.name, emitted, since=0, until=100, now=now)
-    return store.training_jobs.move(training, ENDINGS[state], now=now, why="test")
+        store.training_jobs.record(training.name, emitted, since=0, until=100, now=NOW)
+    return store.training_jobs.move(training, ENDINGS[state], now=NOW, why="test")
 
 
 def end(store: Store, job: TuningJob, *, now: datetime = NOW) -> TuningJob:
@@ -287,15 +292,30 @@ class StoreContract:
         assert store.training_jobs.tallies([other, job]) == [{}, tally(store.training_jobs.of(job))]
         assert sum(store.training_jobs.tallies([job])[0].values()) == 5
 
-    @pytest.mark.parametrize(("maximize", "winner"), [(True, 1), (False, 0)])
-    def test_the_best_training_job_is_the_earlier_one_of_equals(
-        self, store: Store, maximize: bool, winner: int
-    ) -> None:
-        job = add(store)
-        assert store.training_jobs.best_of(job, maximize=maximize) is None
+    @pytest.mark.parametrize(("kind", "winner"), [("Maximize", 1), ("Minimize", 0)])
+    def test_the_best_training_job_is_the_earlier_one_of_equals(self, store: Store, kind: str, winner: int) -> None:
+        job = add(store, config={"HyperParameterTuningJobObjective": {"Type": kind, "MetricName": "score"}})
+        assert store.training_jobs.best_of(job) is None
         ran = [run(store, job, *values) for values in ((0.9, 0.1), (0.5,), (0.1,), (0.5,), ())]
-        run(store, job, 0.99 if maximize else 0.0, state="Failed")
-        assert store.training_jobs.best_of(job, maximize=maximize) == ran[winner]
+        run(store, job, 0.99 if kind == "Maximize" else 0.0, state="Failed")
+        assert store.training_jobs.best_of(job) == ran[winner]
+
+    def test_definitions_with_another_objective_do_not_compete(self, store: Store) -> None:
+        config = make_tuning_config(jobs=9, parallel=9)
+        ranges, aim = config.pop("ParameterRanges"), config.pop("HyperParameterTuningJobObjective")
+        aims = {"first": aim, "rival": aim, "other": {**aim, "Type": "Minimize"}}
+        definitions = [
+            make_training_definition(DefinitionName=name, TuningObjective=aim, HyperParameterRanges=ranges)
+            for name, aim in aims.items()
+        ]
+        request = make_tuning_request(HyperParameterTuningJobConfig=config, TrainingJobDefinitions=definitions)
+        del request["TrainingJobDefinition"]
+        job = store.tuning_jobs.add(parse(request), seed=7, now=NOW, limit=100)
+        ran = {
+            name: run(store, job, score, definition=name)
+            for name, score in (("first", 0.2), ("rival", 0.4), ("other", 0.9))
+        }
+        assert store.training_jobs.best_of(job) == ran["rival"]
 
     def test_tags_are_added_replaced_and_removed(self, store: Store) -> None:
         add(store, Tags=[{"Key": "a", "Value": "1"}])

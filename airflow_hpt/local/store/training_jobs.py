@@ -138,13 +138,19 @@ class TrainingJobs:
         with self._database.read() as connection:
             return self._records(connection, f"tuning_id = {IDENTITY}", identity(job))
 
-    def best_of(self, job: TuningJob, *, maximize: bool) -> TrainingJob | None:
-        """Return the training job of `job` with the best final objective, the earlier one on a tie."""
+    def best_of(self, job: TuningJob) -> TrainingJob | None:
+        """Return the training job of `job` with the best final objective, the earlier one on a tie.
+
+        Definitions that pursue another objective than the first one do not compete.
+        """
+        objective = job.spec.definitions[0].objective
+        rivals = [each.name for each in job.spec.definitions if each.name and each.objective == objective]
         with self._database.read() as connection:
             found = connection.execute(
                 f"""SELECT name FROM training_job WHERE tuning_id = {IDENTITY} AND final IS NOT NULL
-                    ORDER BY final {"DESC" if maximize else "ASC"}, id LIMIT 1""",
-                identity(job),
+                    AND (definition IS NULL OR definition IN (SELECT value FROM json_each(?)))
+                    ORDER BY final {"DESC" if objective.maximize else "ASC"}, id LIMIT 1""",
+                [*identity(job), rows.compact(rivals)],
             ).fetchone()
             return self._one(connection, found["name"]) if found else None
 

@@ -36,7 +36,7 @@ def describe_tuning_job(context: Context, request: Request) -> Answer:
 
 def description(context: Context, job: TuningJob) -> Answer:
     """Return the whole description of a tuning job."""
-    top = _best_of(context, job)
+    top = context.store.training_jobs.best_of(job)
     return views.tuning_description(
         job,
         context.store.training_jobs.tallies([job])[0],
@@ -84,17 +84,13 @@ def _parent_jobs(context: Context, parents: Sequence[TuningJob]) -> list[ParentJ
     ]
 
 
-def _best_of(context: Context, job: TuningJob) -> TrainingJob | None:
-    return context.store.training_jobs.best_of(job, maximize=job.spec.definitions[0].objective.maximize)
-
-
 def _overall_best(context: Context, job: TuningJob, top: TrainingJob | None) -> tuple[TuningJob, TrainingJob] | None:
     """Return the best training job of this tuning job and its parents, and whose it is; one's own wins a tie."""
     warm = job.spec.warm_start
     if warm is None or warm.kind is not WarmStartType.IDENTICAL:
         return None
     parents = context.store.tuning_jobs.parents_of(job)
-    tops = [(job, top), *((parent, _best_of(context, parent)) for parent in parents)]
+    tops = [(job, top), *((parent, context.store.training_jobs.best_of(parent)) for parent in parents)]
     owners = {training.name: owner for owner, training in tops if training}
     overall = best((training for _, training in tops if training), maximize=job.spec.definitions[0].objective.maximize)
     return (owners[overall.name], overall) if overall else None
