@@ -1,4 +1,4 @@
-"""The handwritten digits that ship with scikit-learn, and the script that learns them, put where training reads them."""
+"""The handwritten digits of scikit-learn, and the script that learns them, put where training reads them."""
 
 import io
 import tarfile

@@ -69,5 +69,14 @@ def _best_so_far(description: Mapping[str, Any]) -> str:
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric")
     if not metric:
         return ""
-    tuned = ", ".join(f"{name}={text}" for name, text in sorted(best.get("TunedHyperParameters", {}).items()))
-    return f"; best {metric['MetricName']} {metric['Value']:.6g} with {tuned}"
+    tuned = sorted(best.get("TunedHyperParameters", {}).items())
+    shown = ", ".join(f"{name}={_shortened(text)}" for name, text in tuned)
+    return f"; best {metric['MetricName']} {metric['Value']:.6g} with {shown}"
+
+
+def _shortened(text: str) -> str:
+    """Return a hyperparameter without the digits that only matter to the training job."""
+    try:
+        return f"{float(text):.4g}" if "." in text else text
+    except ValueError:
+        return text

@@ -122,8 +122,9 @@ class TuningJobOperator(BaseOperator):
         self._announce(context, name)
         return self._settle(context, name)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any], job_name: str) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer has seen the tuning job end, or has given up on it."""
+        job_name = event["job_name"]
         if problem := event.get("problem"):
             raise TuningJobUnsuccessful(
                 f"{problem} The wait for tuning job {job_name} is over; the job itself goes on."
@@ -210,7 +211,6 @@ class TuningJobOperator(BaseOperator):
                 stop_on_kill=self.stop_on_kill is not StopOnKill.NEVER,
             ),
             method_name="execute_complete",
-            kwargs={"job_name": name},
             timeout=timedelta(seconds=seconds),
         )
         raise AssertionError("defer() does not return")

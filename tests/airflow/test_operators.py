@@ -353,17 +353,15 @@ class TestDeferring:
             operator.execute(context)
         fake.on_describe = end_after(1)
         resumed = make_operator(deferrable=True)
-        event = {"job_name": "x", "status": "Completed", "problem": None}
-        result = resumed.resume_execution(
-            deferred.value.method_name, {**deferred.value.kwargs, "event": event}, make_context(resumed)
-        )
+        event = {"job_name": deferred.value.trigger.job_name, "status": "Completed", "problem": None}
+        result = resumed.resume_execution(deferred.value.method_name, {"event": event}, make_context(resumed))
         assert result["best_objective"] == 0.9
 
     def test_a_problem_of_the_trigger_fails_the_task_and_leaves_the_job(self, fake: FakeSageMaker) -> None:
         operator = make_operator(deferrable=True)
         event = {"job_name": "x", "status": "unseen", "problem": "No rights."}
         with pytest.raises(TuningJobUnsuccessful, match=r"No rights\. .* the job itself goes on"):
-            operator.execute_complete(make_context(operator), event=event, job_name="x")
+            operator.execute_complete(make_context(operator), event=event)
 
 
 class TestRequest:
