@@ -151,7 +151,7 @@ class Bench:
         self.clock = runner.clock if runner else ManualClock()
         self.runner = runner or FakeRunner(self.clock, script)
         self.store = Store(folder / "state.db", parse=parse)
-        self.advisor = Advisor(self._parents_of, on_ready=lambda: None, searcher=searcher)
+        self.advisor = Advisor(self._parents_of, on_ready=lambda: self.engine.stir(), searcher=searcher)
         self.engine = Engine(self.store, self.runner, self.advisor, slots=slots, region=REGION, now=self.clock)
         context = Context(
             store=self.store,

@@ -1,5 +1,6 @@
 """The engine carries tuning jobs to their end, with a scripted runner and a clock moved by hand."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +200,8 @@ def test_a_claimed_training_job_that_is_stopped_is_never_started(make_bench: Cal
     bench.run()
     assert states(bench) == ["Stopped"]
     assert bench.runner.starts == []
+    shown = bench.call("DescribeTrainingJob", TrainingJobName=training.name)
+    assert [each["Status"] for each in shown["SecondaryStatusTransitions"]] == ["Starting", "Stopped"]
 
 
 @pytest.mark.parametrize(
@@ -414,3 +417,45 @@ class TestFaults:
         assert bench.job().state is TuningState.STOPPED
         assert states(bench) == ["Completed"]
         assert course.job.name == "digits"
+
+    def test_a_stop_that_comes_first_wins_over_a_claim(self, make_bench: Callable[..., Bench]) -> None:
+        bench = make_bench()
+        create(bench, jobs=1)
+        bench.engine.tick()
+        assert bench.advisor.answer_next()
+        bench.call("StopHyperParameterTuningJob", HyperParameterTuningJobName="digits")
+        bench.engine._has_wishes = False  # the engine has not seen the wish when it decides
+        bench.engine.tick()
+        bench.run()
+        assert (bench.job().state, bench.trainings()) == (TuningState.STOPPED, [])
+
+    @pytest.mark.parametrize("is_stopped", [False, True])
+    def test_a_tuning_job_that_cannot_be_planned_is_wound_up(
+        self, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, is_stopped: bool
+    ) -> None:
+        bench = make_bench(script=lambda launch: ENDLESS)
+        create(bench, jobs=3)
+        bench.tick()
+        if is_stopped:
+            bench.call("StopHyperParameterTuningJob", HyperParameterTuningJobName="digits")
+        monkeypatch.setattr("airflow_hpt.local.service.engine.plan", lambda *_, **__: 1 / 0)
+        bench.run()
+        assert states(bench) == ["Stopped"]
+        assert bench.job().state is (TuningState.STOPPED if is_stopped else TuningState.FAILED)
+        assert ("ZeroDivisionError" in (bench.job().failure_reason or "")) is not is_stopped
+
+    def test_the_thread_survives_a_round_that_fails(
+        self, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench = make_bench()
+        active, is_first = bench.store.tuning_jobs.active, iter([True])
+        monkeypatch.setattr(bench.store.tuning_jobs, "active", lambda: 1 / 0 if next(is_first, False) else active())
+        bench.advisor.start()
+        bench.engine.start()
+        create(bench, jobs=2)
+        deadline = time.monotonic() + 30
+        while bench.job().state is not TuningState.COMPLETED and time.monotonic() < deadline:
+            time.sleep(0.01)
+        bench.engine.stop()
+        bench.advisor.stop()
+        assert states(bench) == ["Completed"] * 2
