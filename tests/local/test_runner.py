@@ -1,11 +1,11 @@
 """The process runner with real processes: how training jobs start, end, and survive what happens around them."""
 
 import dataclasses
-import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from airflow_hpt.local.runner import processes
 from airflow_hpt.local.runner.base import Ending, Launch
-from airflow_hpt.local.runner.folder import JobFolder
+from airflow_hpt.local.runner.folder import JobFolder, Status
 from airflow_hpt.local.runner.objects import FolderObjects
 from airflow_hpt.local.runner.processes import LINE_BYTES, ProcessRunner
 from tests.contracts.runner import (
@@ -24,6 +24,7 @@ from tests.contracts.runner import (
     await_sighting,
     read_whole_log,
 )
+from tests.contracts.runner_launches import make_launch_of
 
 
 @pytest.fixture
@@ -44,34 +45,11 @@ def runner(tmp_path: Path, objects: FolderObjects) -> Iterator[ProcessRunner]:
 def make_launch(tmp_path: Path) -> Callable[..., Launch]:
     """Return a builder of launches from the text of a script."""
 
-    def make(
-        script: str,
-        *,
-        name: str = "job",
-        program: str = "train.py",
-        attempt: int = 1,
-        hyperparameters: Mapping[str, str] | None = None,
-        **definition: Any,
-    ) -> Launch:
+    def make(script: str, *, name: str = "job", **changes: Any) -> Launch:
         code = tmp_path / f"code-{name}"
         code.mkdir(exist_ok=True)
-        (code / program).write_text(script)
-        own = {"sagemaker_program": json.dumps(program), "sagemaker_submit_directory": json.dumps(str(code))}
-        return Launch(
-            name=name,
-            arn=f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}",
-            tuning_job="tune",
-            region="us-east-1",
-            hyperparameters=own | dict(hyperparameters or {}),
-            definition={
-                "AlgorithmSpecification": {"TrainingImage": "any", "TrainingInputMode": "File"},
-                "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
-                "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
-                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-                **definition,
-            },
-            attempt=attempt,
-        )
+        (code / "train.py").write_text(script)
+        return make_launch_of(code, name=name, **changes)
 
     return make
 
@@ -242,6 +220,30 @@ def test_the_time_limit_stops_the_training_job(runner, make_launch, objects) -> 
     assert (sighting.ending, sighting.failure_reason) == (Ending.STOPPED, None)
     assert sighting.transitions[-1].status == "MaxRuntimeExceeded"
     assert objects.exists("s3://bucket/out/job/output/model.tar.gz")
+
+
+def test_the_time_limit_covers_all_attempts(runner, make_launch, tmp_path) -> None:
+    launch = make_launch("import time; time.sleep(600)", attempt=2, StoppingCondition={"MaxRuntimeInSeconds": 60})
+    job = folder_of(tmp_path)
+    job.root.mkdir(parents=True)
+    first = Status(1, pid=1, training_started_at=0.0)
+    first.transitions = [{"status": "Training", "started_at": 0.0, "ended_at": 59.5, "message": ""}]
+    first.end("Lost", reason="InternalServerError: gone")
+    job.write_status(first)
+    runner.start(launch)
+    assert await_ending(runner, "job").transitions[-1].status == "MaxRuntimeExceeded"
+
+
+def test_the_time_between_a_loss_and_its_discovery_is_not_training(runner, make_launch, tmp_path) -> None:
+    runner.start(make_launch("print('up', flush=True); import time; time.sleep(600)"))
+    await_line(runner, "job", "up")
+    os.kill(supervisor_of(tmp_path), signal.SIGKILL)
+    await_condition(lambda: folder_of(tmp_path).last_sign_of_life() < time.time() - 0.2)
+    sighting = await_ending(runner, "job")
+    training = sighting.transitions[-1]
+    assert training.ended_at == sighting.ended_at
+    assert training.started_at <= training.ended_at
+    assert training.ended_at.timestamp() == pytest.approx(folder_of(tmp_path).log.stat().st_mtime, abs=0.05)
 
 
 def test_a_stop_during_the_preparation_ends_it(runner, make_launch, tmp_path) -> None:

@@ -121,7 +121,9 @@ def environment(layout: Layout, launch: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment variables of the training command."""
     inherited = {name: value for name, value in os.environ.items() if _is_inherited(name)}
     threads = {} if "OMP_NUM_THREADS" in inherited else {"OMP_NUM_THREADS": str(launch["cpus"])}
-    asked = {**launch["environment"], **(launch["definition"].get("Environment") or {})}
+    endpoint = launch["objects"].get("endpoint_url")
+    storage = {"S3_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": endpoint} if endpoint else {}
+    asked = {**storage, **launch["environment"], **(launch["definition"].get("Environment") or {})}
     platform = {
         "PYTHONUNBUFFERED": "1",
         "AWS_REGION": launch["region"],
@@ -157,7 +159,7 @@ def toolkit_variables(layout: Layout, launch: Mapping[str, Any]) -> dict[str, st
         **{f"hp_{name}": value for name, value in own.items()},
     }
     made = {f"SM_{name}".upper(): _variable(value) for name, value in values.items()}
-    return {name: value for name, value in made.items() if "=" not in name and "\0" not in name + value}
+    return {name: value for name, value in made.items() if "=" not in name}  # no environment can carry it
 
 
 def _facts(layout: Layout, launch: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,10 +203,4 @@ def _log_level(wire: Mapping[str, str]) -> int:
 def _variable(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value if value.isascii() or _has_no_surrogates(value) else json.dumps(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _has_no_surrogates(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))

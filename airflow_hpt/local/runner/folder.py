@@ -31,7 +31,6 @@ class Status:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     training_started_at: float | None = None
     ended_at: float | None = None
-    seconds_used: float = 0.0  # by earlier attempts, which count toward MaxRuntimeInSeconds
     ending: str | None = None
     failure_reason: str | None = None
 
@@ -46,9 +45,9 @@ class Status:
         self._close(now)
         self.transitions.append({"status": secondary_status, "started_at": now, "ended_at": None, "message": message})
 
-    def end(self, ending: str, *, reason: str | None) -> None:
-        """Note how the attempt ended."""
-        self.ended_at = time.time()
+    def end(self, ending: str, *, reason: str | None, at: float | None = None) -> None:
+        """Note how the attempt ended, now or at another time."""
+        self.ended_at = at or time.time()
         self._close(self.ended_at)
         self.ending, self.failure_reason = ending, reason
 
@@ -99,6 +98,10 @@ class JobFolder:
             os.close(descriptor)
             return None
         return descriptor
+
+    def last_sign_of_life(self) -> float:
+        """Return when the status or the log was last written, in seconds since the epoch."""
+        return max(path.stat().st_mtime for path in (self._status, self.log) if path.exists())
 
     def end_last_line(self) -> None:
         """Give the last line of the log its newline, so that nothing of it is left unread."""

@@ -180,9 +180,11 @@ def _settle(job: JobFolder) -> Status:
     """Return the final status of a training job whose lock was free, which the caller holds now."""
     status = job.read_status() or Status(0)
     if status.ending is None:
+        # The time since then was not training, and must not count toward MaxRuntimeInSeconds of the next attempt.
+        seen = max([job.last_sign_of_life(), *(entry["started_at"] for entry in status.transitions)])
         end_processes(job.base)
         job.end_last_line()
-        status.end(Ending.LOST, reason=internal_error(VANISHED))
+        status.end(Ending.LOST, reason=internal_error(VANISHED), at=seen)
         job.write_status(status)
     return status
 
