@@ -14,14 +14,29 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from airflow_hpt.domain.spec import OBJECTIVE_METRIC, TrainingSpec
 
 LINE_LIMIT = 4096
 
-Metric: TypeAlias = tuple[str, re.Pattern[str]]
+
+class Found(Protocol):
+    """What a regex found in a line."""
+
+    def __getitem__(self, group: int, /) -> str | None: ...
+
+
+class Pattern(Protocol):
+    """A compiled regex."""
+
+    def search(self, line: str, /) -> Found | None:
+        """Return the first match in `line`, or None."""
+        ...
+
+
+Metric: TypeAlias = tuple[str, Pattern]
 
 
 def compile_regex(regex: str) -> re.Pattern[str]:
@@ -34,11 +49,13 @@ def compile_regex(regex: str) -> re.Pattern[str]:
         raise ValueError(str(fault)) from fault
 
 
-def compile_metrics(training: TrainingSpec) -> tuple[Metric, ...]:
+def compile_metrics(
+    training: TrainingSpec, *, compile_pattern: Callable[[str], Pattern] = compile_regex
+) -> tuple[Metric, ...]:
     """Return the metrics to look for in the log, `ObjectiveMetric` (the objective under its second name) last."""
     found = [(each.name, each.regex) for each in training.metrics if each.name != OBJECTIVE_METRIC]
     aims = [(OBJECTIVE_METRIC, each.regex) for each in training.metrics if each.name == training.objective.metric]
-    return tuple((name, compile_regex(regex)) for name, regex in (*found, *aims))
+    return tuple((name, compile_pattern(regex)) for name, regex in (*found, *aims))
 
 
 def emissions(line: str, metrics: Sequence[Metric]) -> list[tuple[str, float]]:
@@ -56,7 +73,7 @@ def single_precision(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
-def _value(segment: str, pattern: re.Pattern[str]) -> float | None:
+def _value(segment: str, pattern: Pattern) -> float | None:
     match = pattern.search(segment)
     if match is None and "\t" in segment:
         match = pattern.search(segment.replace("\t", "#011"))

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from airflow_hpt.domain.metrics import Metric, compile_metrics
 from airflow_hpt.domain.records import TrainingJob, TuningJob
+from airflow_hpt.local.service.matching import BoundedPattern
 
 
 @dataclass(slots=True)
@@ -25,7 +26,9 @@ class Course:
 
     def __post_init__(self) -> None:
         self._live = {name: training for name, training in self.by_name.items() if training.state.is_live}
-        self._metrics = {each.name: compile_metrics(each) for each in self.job.spec.definitions}
+        self._metrics = {
+            each.name: compile_metrics(each, compile_pattern=BoundedPattern) for each in self.job.spec.definitions
+        }
 
     @property
     def trainings(self) -> Sequence[TrainingJob]:
