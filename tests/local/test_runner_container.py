@@ -271,6 +271,13 @@ def test_names_that_no_environment_can_carry_are_left_out_of_it(tmp_path: Path) 
     assert found["SM_HPS"] == '{"a=b":1,"c":2}'
 
 
+def test_half_a_character_is_a_client_error(runner: ProcessRunner, code: Path) -> None:
+    (code / "train.py").touch()
+    sighting = run(runner, make_launch_of(code, hyperparameters={"raw": "\ud800"}))
+    assert sighting.ending is Ending.FAILED
+    assert "'raw' has a character that a command line cannot carry" in str(sighting.failure_reason)
+
+
 def test_values_that_are_no_json_are_told_in_the_log(runner: ProcessRunner, code: Path) -> None:
     (code / "train.py").write_text("pass")
     lines = complete(runner, make_launch_of(code, hyperparameters={"opt": "adam", "n": "1"}))
@@ -342,9 +349,9 @@ def test_a_package_is_installed_and_runs_as_a_module(runner: ProcessRunner, code
 
 
 def test_other_programs_run_through_the_shell(runner: ProcessRunner, code: Path) -> None:
-    (code / "train.sh").write_text('#!/bin/sh\necho "$1=$2"; echo "$SM_HP_NAME"')
+    (code / "train.sh").write_text('#!/bin/sh\necho "$1=$2"; echo "$SM_HP_NAME"; command -v python')
     lines = complete(runner, make_launch_of(code, program="train.sh", hyperparameters={"name": "\"a 'b' $HOME\""}))
-    assert lines == ["--name=a 'b' $HOME", "a 'b' $HOME"]
+    assert lines == ["--name=a 'b' $HOME", "a 'b' $HOME", str(Path(sys.executable).with_name("python"))]
 
 
 # What scripts ask to be installed

@@ -45,7 +45,7 @@ def internal_error(text: object) -> str:
 def failure_text(path: Path) -> str:
     """Return what the training code wrote into its failure file; empty when it wrote none."""
     try:
-        with path.open(errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(REASON_LIMIT).strip()
     except OSError:
         return ""

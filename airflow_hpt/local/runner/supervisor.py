@@ -203,7 +203,7 @@ class Supervisor:
         self._job.write_status(self._status)
 
     def _say(self, text: str) -> None:
-        with self._job.log.open("a") as log:
+        with self._job.log.open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"{text}\n")
 
 

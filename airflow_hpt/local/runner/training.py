@@ -24,13 +24,16 @@ class Training:
         self._definition: Mapping[str, Any] = launch["definition"]
         self._objects = objects_from(launch["objects"])
         self._layout = layout
+        self._python: str = launch["python"]
         config = self._definition.get("CheckpointConfig")
         self.checkpoints = Checkpoints(config, self._objects, layout=layout) if config else None
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of the training command."""
-        return environment(self._layout, self._launch)
+        """Return the environment of the training command; its interpreter is also the one that a shell script finds."""
+        variables = environment(self._layout, self._launch)
+        search_path = (str(Path(self._python).parent), variables.get("PATH", os.defpath))
+        return variables | {"PATH": os.pathsep.join(search_path)}
 
     @property
     def installing(self) -> dict[str, str]:
@@ -59,11 +62,11 @@ class Training:
         code = self._layout.code
         source.unpack_code(wire, self._objects, into=code)
         cache = Path(self._launch["cache"])
-        python = requirements.interpreter(code, python=self._launch["python"], cache=cache, run=run)
+        self._python = requirements.interpreter(code, python=self._python, cache=cache, run=run)
         for name, text in wire.items():
             if not decode(text)[1]:
                 say(f"Failed to parse hyperparameter {name} value {text} to Json. Returning the value itself")
-        return source.command_line(code, source.program_of(wire) or "", arguments(users_own(wire)), python=python)
+        return source.command_line(code, source.program_of(wire) or "", arguments(users_own(wire)), python=self._python)
 
     @property
     def folder(self) -> Path:
