@@ -91,18 +91,23 @@ class RawClient:
         return dict(request.headers.items())
 
     def send(self, body: bytes, headers: Mapping[str, str], *, method: str = "POST", path: str = "/") -> Reply:
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            self._connection.request(method, path, body, dict(headers))
-            response = self._connection.getresponse()
-            reply = Reply(response.status, dict(response.headers.items()), response.read())
-        except OSError:
-            self.close()
-            raise
+        reply = self._exchange(body, headers, method=method, path=path)
         if reply.headers.get("connection") == "close":
             self.close()
         return reply
+
+    def _exchange(self, body: bytes, headers: Mapping[str, str], *, method: str, path: str) -> Reply:
+        is_used = self._connection is not None
+        self._connection = self._connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            self._connection.request(method, path, body, dict(headers))
+            response = self._connection.getresponse()
+            return Reply(response.status, dict(response.headers.items()), response.read())
+        except OSError as error:
+            self.close()
+            if is_used and isinstance(error, http.client.RemoteDisconnected):  # it had been idle for too long
+                return self._exchange(body, headers, method=method, path=path)
+            raise
 
     def close(self) -> None:
         if self._connection is not None:

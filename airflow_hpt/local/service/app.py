@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 # past this many bytes the connection is cut.
 DISCARD_LIMIT = 32 * BODY_LIMIT
 GRACE_SECONDS = 5
+KEEP_ALIVE_SECONDS = 75  # longer than clients that poll wait between two polls, so that they keep their connection
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 
 
@@ -125,7 +126,12 @@ async def _foreign(_: Request) -> Response:
 def serve_http(app: Starlette, listener: socket.socket) -> None:
     """Answer requests on `listener` until SIGTERM or SIGINT; requests under way are given a few seconds to finish."""
     config = uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     # uvicorn raises the signal that ended it once more; by then it has done its work.
     for number in (signal.SIGTERM, signal.SIGINT):
