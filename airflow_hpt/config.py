@@ -190,11 +190,11 @@ def tuning_job_config(
             **{name: _text(value) for name, value in (hyperparameters or {}).items()},
             **_script(entry_point, source_dir),
         },
-        "AlgorithmSpecification": {
-            "TrainingImage": image_uri,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": _metrics(objective, metrics or {}, is_script=entry_point is not None),
-        },
+        "AlgorithmSpecification": _given(
+            TrainingImage=image_uri,
+            TrainingInputMode="File",
+            MetricDefinitions=_metrics(objective, metrics or {}, is_script=entry_point is not None),
+        ),
         "RoleArn": role,
         "InputDataConfig": [_channel(name, source) for name, source in (inputs or {}).items()],
         "OutputDataConfig": {"S3OutputPath": output_path},

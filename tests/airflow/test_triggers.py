@@ -1,0 +1,140 @@
+"""The trigger that waits for a tuning job: what ends the wait, what is sat out, what a user's kill does."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from airflow_hpt.hooks import clients
+from airflow_hpt.hooks.tuning import TuningHook
+from airflow_hpt.triggers import tuning as module
+from airflow_hpt.triggers.tuning import TuningJobFinished
+from tests.airflow.conftest import make_config
+from tests.airflow.fake_sagemaker import FakeSageMaker, end
+
+pytestmark = pytest.mark.airflow
+
+DESCRIBE = "DescribeHyperParameterTuningJob"
+
+
+def make_trigger(**changes: Any) -> TuningJobFinished:
+    return TuningJobFinished(**{"job_name": "tune", "aws_conn_id": "fake", "poll_seconds": 0.01, **changes})
+
+
+def first_event(trigger: TuningJobFinished, *, seconds: float = 20) -> Any:
+    async def run() -> Any:
+        return (await asyncio.wait_for(anext(trigger.run()), seconds)).payload
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def job(fake: FakeSageMaker) -> dict[str, Any]:
+    fake.CreateHyperParameterTuningJob(make_config(HyperParameterTuningJobName="tune"))
+    return fake.jobs["tune"]
+
+
+def test_it_can_be_rebuilt_in_another_process() -> None:
+    path, arguments = make_trigger(botocore_config={"read_timeout": 9}, stop_on_kill=True).serialize()
+    assert path == f"{TuningJobFinished.__module__}.{TuningJobFinished.__name__}"
+    assert TuningJobFinished(**arguments).serialize() == (path, arguments)
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped", "DeleteFailed"])
+def test_it_fires_at_every_end(fake: FakeSageMaker, job: dict[str, Any], status: str) -> None:
+    fake.on_describe = lambda job: end(job, status) if fake.count(DESCRIBE) == 3 else None
+    assert first_event(make_trigger()) == {"job_name": "tune", "status": status, "problem": None}
+
+
+def test_passing_faults_are_sat_out(fake: FakeSageMaker, job: dict[str, Any]) -> None:
+    for code, status in (("ThrottlingException", 400), ("InternalFailure", 500), ("ExpiredTokenException", 400)):
+        fake.fail_next(code, status=status)
+    end(job)
+    assert first_event(make_trigger(botocore_config={"retries": {"total_max_attempts": 1}}))["status"] == "Completed"
+    assert fake.count(DESCRIBE) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "problem"),
+    [
+        ({}, "AccessDeniedException", "Check the credentials of Airflow connection 'fake'"),
+        ({"aws_conn_id": "nowhere"}, None, "Airflow knows no connection 'nowhere'"),
+        ({"job_name": "gone"}, None, "can't find a tuning job called gone"),
+    ],
+)
+def test_what_will_not_pass_is_reported(
+    fake: FakeSageMaker, job: dict[str, Any], changes: dict[str, Any], code: str | None, problem: str
+) -> None:
+    if code:
+        fake.fail_next(code)
+    assert problem in first_event(make_trigger(**changes))["problem"]
+
+
+def test_a_job_that_does_not_exist_yet_can_be_waited_for(fake: FakeSageMaker) -> None:
+    def appear(body: dict[str, Any]) -> dict[str, Any]:
+        if fake.count(DESCRIBE) == 3:
+            fake.CreateHyperParameterTuningJob(make_config(HyperParameterTuningJobName="tune"))
+            end(fake.jobs["tune"])
+        return FakeSageMaker.DescribeHyperParameterTuningJob(fake, body)
+
+    fake.DescribeHyperParameterTuningJob = appear  # type: ignore[method-assign]
+    try:
+        assert first_event(make_trigger(wait_until_created=True))["status"] == "Completed"
+    finally:
+        del fake.DescribeHyperParameterTuningJob
+
+
+@pytest.mark.parametrize(("stop_on_kill", "status"), [(True, "Stopping"), (False, "InProgress")])
+def test_a_user_who_ends_the_task_stops_the_job_if_asked_to(
+    fake: FakeSageMaker, job: dict[str, Any], stop_on_kill: bool, status: str
+) -> None:
+    asyncio.run(make_trigger(stop_on_kill=stop_on_kill).on_kill())
+    assert job["HyperParameterTuningJobStatus"] == status
+
+
+def test_many_triggers_share_one_client(
+    fake: FakeSageMaker, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    make = clients._make
+    monkeypatch.setattr(clients, "_clients", {})
+    monkeypatch.setattr(clients, "_make", lambda *args: made.append(args) or make(*args))
+    end(job)
+
+    async def run() -> None:
+        await asyncio.gather(*(anext(make_trigger().run()) for _ in range(20)))
+
+    asyncio.run(run())
+    assert len(made) == 1
+
+
+def test_threads_never_fetch_connections_while_the_loop_does(
+    fake: FakeSageMaker, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection fetched in a thread while the loop fetches one too can lock up a triggerer for good."""
+    end(job)
+    loop_only: list[str] = []
+
+    async def aget_connection(cls: type, conn_id: str) -> Any:
+        loop_only.append(conn_id)
+        return original(conn_id)
+
+    original = TuningHook.get_connection
+    monkeypatch.setattr(TuningHook, "aget_connection", classmethod(aget_connection))
+    monkeypatch.setattr(TuningHook, "get_connection", lambda conn_id: pytest.fail("fetched in a thread"))
+    assert first_event(make_trigger())["problem"] is None
+    assert loop_only == ["fake"]
+
+
+@pytest.mark.parametrize(("elapsed", "pause"), [(0.5, None), (2.5, 5.5), (7.0, 1.0), (9.0, None)])
+def test_events_keep_clear_of_the_scheduler_s_blind_moment(
+    monkeypatch: pytest.MonkeyPatch, elapsed: float, pause: float | None
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    asyncio.run(module.sit_out_the_race(elapsed))
+    assert slept == ([] if pause is None else [pause])
