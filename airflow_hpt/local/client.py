@@ -10,6 +10,7 @@ from airflow_hpt.local.home import Home
 def sagemaker(home: Home) -> Any:
     """Return a boto3 client of the service that serves `home`."""
     import boto3
+    from botocore.config import Config
 
     service = running(home)
     if service is None:
@@ -21,4 +22,5 @@ def sagemaker(home: Home) -> Any:
         region_name=service.settings.region,
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,
+        config=Config(proxies={}),  # a proxy of this network does not know this machine's loopback
     )

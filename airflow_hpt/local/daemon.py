@@ -45,7 +45,7 @@ def start(home: Home, settings: Settings) -> Running:
     with home.log.open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "airflow_hpt.local", *_arguments(home, settings)],
+            [sys.executable, "-P", "-m", "airflow_hpt.local", *_arguments(home, settings)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

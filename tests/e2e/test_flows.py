@@ -1,5 +1,6 @@
 """What users do with a local service: tune, look, stop, retune, crash and go on."""
 
+import json
 import os
 import shutil
 import signal
@@ -143,15 +144,36 @@ def aws_variables(service: LocalService) -> Mapping[str, str]:
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
-def test_the_aws_cli_lists_and_stops(hpt_local_service: LocalService, tuning: Driver) -> None:
-    def aws(*arguments: str) -> str:
-        command = ["aws", "--endpoint-url", hpt_local_service.endpoint, "sagemaker", *arguments, "--output", "text"]
-        return subprocess.check_output(command, text=True, env=aws_variables(hpt_local_service))
+def test_the_aws_cli_creates_describes_lists_stops_and_deletes(hpt_local_service: LocalService, tuning: Driver) -> None:
+    def aws(operation: str, *arguments: str) -> str:
+        command = ["aws", "--endpoint-url", hpt_local_service.endpoint, "sagemaker", operation, *arguments]
+        return subprocess.check_output([*command, "--output", "text"], text=True, env=aws_variables(hpt_local_service))
 
-    name = tuning.create(tuning.request("time.sleep(60)"))
+    request = tuning.request("time.sleep(60)")
+    name = request["HyperParameterTuningJobName"]
     which = ("--hyper-parameter-tuning-job-name", name)
+    assert name in aws("create-hyper-parameter-tuning-job", "--cli-input-json", json.dumps(request))
     query = ("--query", "HyperParameterTuningJobStatus")
     assert aws("describe-hyper-parameter-tuning-job", *which, *query).strip() == "InProgress"
     assert aws("stop-hyper-parameter-tuning-job", *which) == ""
     assert tuning.ended(name)["HyperParameterTuningJobStatus"] == "Stopped"
     assert name in aws("list-hyper-parameter-tuning-jobs", "--name-contains", name)
+    assert aws("delete-hyper-parameter-tuning-job", *which) == ""
+    assert name not in aws("list-hyper-parameter-tuning-jobs", "--name-contains", name)
+
+
+def test_report_names_the_definitions_of_a_job_with_several_algorithms(
+    hpt_local_service: LocalService, tuning: Driver
+) -> None:
+    request = tuning.request()
+    definition, config = request.pop("TrainingJobDefinition"), request["HyperParameterTuningJobConfig"]
+    parts = {
+        "TuningObjective": config.pop("HyperParameterTuningJobObjective"),
+        "HyperParameterRanges": config.pop("ParameterRanges"),
+    }
+    request["TrainingJobDefinitions"] = [definition | parts | {"DefinitionName": name} for name in ("first", "second")]
+    name = tuning.run(request)["HyperParameterTuningJobName"]
+    shown = airflow_hpt("report", name, "--home", hpt_local_service.home.path)
+    used = {child["TrainingJobDefinitionName"] for child in tuning.children(name)}
+    assert used <= {"first", "second"}
+    assert [definition for definition in used if definition not in shown] == []

@@ -89,13 +89,15 @@ def _training_table(job: Described, trainings: list[Described]) -> "Table | str"
         return "No training jobs yet."
     tuned = list(dict.fromkeys(name for training in trainings for name in training["TunedHyperParameters"]))
     best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    table = _table("training job", "status", "objective", "seconds", *tuned)
+    definitions = ["definition"] if "TrainingJobDefinitions" in job else []
+    table = _table("training job", *definitions, "status", "objective", "seconds", *tuned)
     for training in trainings:
         values = [_shortened(training["TunedHyperParameters"].get(name, "")) for name in tuned]
         mark = " *" if training["TrainingJobName"] == best else ""
         seconds = _seconds(training, "TrainingStartTime", "TrainingEndTime")
         status = training["TrainingJobStatus"]
-        table.add_row(training["TrainingJobName"] + mark, status, _objective(training), seconds, *values)
+        names = [training["TrainingJobName"] + mark, *(training["TrainingJobDefinitionName"] for _ in definitions)]
+        table.add_row(*names, status, _objective(training), seconds, *values)
     return table
 
 
