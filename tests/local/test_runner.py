@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import pickle
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +144,35 @@ def test_a_service_killed_between_claim_and_start_leaves_nothing_in_the_way(runn
     runner.start(launch)
     assert await_ending(runner, "job").ending is Ending.COMPLETED
     assert read_whole_log(runner, "job") == ["ran"]
+
+
+SERVICE = """
+import pickle, sys
+from pathlib import Path
+from airflow_hpt.local.runner.objects import FolderObjects
+from airflow_hpt.local.runner.processes import ProcessRunner
+root = Path(sys.argv[1])
+runner = ProcessRunner(root / "jobs", FolderObjects(root / "s3"))
+for launch in pickle.loads((root / "launches").read_bytes()):
+    print("starting", flush=True)
+    runner.start(launch)
+"""
+
+
+@pytest.mark.parametrize("started", [1, 3])
+def test_a_killed_service_loses_no_training_job_and_runs_none_twice(runner, make_launch, tmp_path, started) -> None:
+    script = f"import os; open({str(tmp_path / 'ran')!r}, 'a').write(os.environ['TRAINING_JOB_NAME'] + ' ')"
+    launches = [make_launch(script, name=f"job-{number}") for number in range(4)]
+    (tmp_path / "launches").write_bytes(pickle.dumps(launches))
+    command = [sys.executable, "-c", SERVICE, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as service:
+        for _ in range(started):
+            service.stdout.readline()
+        service.kill()
+    for launch in launches:
+        runner.start(launch)
+    assert {await_ending(runner, launch.name).ending for launch in launches} == {Ending.COMPLETED}
+    assert sorted((tmp_path / "ran").read_text().split()) == [launch.name for launch in launches]
 
 
 def test_a_stop_that_comes_before_the_supervisor_is_up_is_heeded(runner, make_launch) -> None:
