@@ -17,7 +17,6 @@ from airflow_hpt.errors import (
 )
 from airflow_hpt.operators.stop import StopTuningJobOperator
 from airflow_hpt.operators.tuning import TuningJobOperator
-from airflow_hpt.operators.warm_start import WarmStartTuningJobOperator
 from tests.airflow.conftest import make_config, make_context
 from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
 
@@ -27,9 +26,9 @@ CREATE = "CreateHyperParameterTuningJob"
 LINK = "_link_TuningJobLink"
 
 
-def make_operator(kind: type = TuningJobOperator, **changes: Any) -> Any:
+def make_operator(**changes: Any) -> TuningJobOperator:
     settings = {"task_id": "tune", "config": make_config(), "aws_conn_id": "fake", "check_interval": 0.01}
-    return kind(**{**settings, **changes})
+    return TuningJobOperator(**{**settings, **changes})
 
 
 def run(operator: Any, **context: Any) -> dict[str, Any]:
@@ -409,28 +408,6 @@ class TestRequest:
         assert run(make_operator(config=config))["status"] == "Completed"
 
 
-class TestWarmStart:
-    @pytest.mark.parametrize(
-        ("parents", "names"),
-        [
-            ("parent-1", ["parent-1"]),
-            ({"job_name": "parent-1", "status": "Completed"}, ["parent-1"]),
-            (["parent-2", {"job_name": "parent-1"}, "parent-2"], ["parent-2", "parent-1"]),
-        ],
-    )
-    @pytest.mark.parametrize("label", ["TransferLearning", "TRANSFER_LEARNING"])
-    def test_parents_are_names_or_results(
-        self, fake: FakeSageMaker, parents: Any, names: list[str], label: str
-    ) -> None:
-        for name in names:
-            fake.CreateHyperParameterTuningJob(make_config(HyperParameterTuningJobName=name))
-            end(fake.jobs[name])
-        operator = make_operator(WarmStartTuningJobOperator, parents=parents, warm_start_type=label)
-        operator.wait_for_completion = False
-        result = run(operator)
-        assert (result["warm_start_type"], result["parents"]) == ("TransferLearning", names)
-
-
 class TestStop:
     @pytest.mark.parametrize("running", [True, False])
     def test_the_result_so_far_is_kept(self, fake: FakeSageMaker, running: bool) -> None:
@@ -457,12 +434,6 @@ def test_a_config_of_the_wrong_type_fails_at_once(fake: FakeSageMaker, changes: 
     with pytest.raises(AirflowFailException, match=message):
         run(make_operator(**changes))
     assert fake.count(CREATE) == 0
-
-
-@pytest.mark.parametrize("parents", [None, "", [None], {"status": "Failed"}, 5])
-def test_parents_of_a_task_without_result_are_refused(fake: FakeSageMaker, parents: Any) -> None:
-    with pytest.raises(AirflowFailException, match="A task that failed or was skipped has no result"):
-        run(make_operator(WarmStartTuningJobOperator, parents=parents))
 
 
 def test_an_unknown_policy_names_the_known_ones() -> None:
