@@ -30,17 +30,21 @@ def running(home: Home) -> Running | None:
     pid = home.serving_pid()
     if pid is None:
         return None
-    settings = home.last_settings()
-    if _health(settings.port) != pid:
-        raise ServiceUnavailable(
-            f"Process {pid} serves {home.path} but does not answer at {settings.endpoint}. "
-            f"See {home.log}. {_last_resort(pid)}"
-        )
-    return Running(pid, settings)
+    if service := _answering(home):
+        return service
+    raise ServiceUnavailable(
+        f"Process {pid} serves {home.path} but does not answer at {home.last_settings().endpoint}. "
+        f"See {home.log}. {_last_resort(pid)}"
+    )
+
+
+def _answering(home: Home) -> Running | None:
+    pid, settings = home.serving_pid(), home.last_settings()
+    return Running(pid, settings) if pid and _health(settings.port) == pid else None
 
 
 def start(home: Home, settings: Settings) -> Running:
-    """Start a service in the background and wait until it answers."""
+    """Start a service in the background and wait until it answers; of several starts at once, one starts it."""
     home.prepare()
     with home.log.open("ab") as log:
         offset = log.tell()
@@ -53,9 +57,11 @@ def start(home: Home, settings: Settings) -> Running:
             start_new_session=True,  # it outlives the terminal that it was started from
         )
     deadline = time.monotonic() + START_PATIENCE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if home.serving_pid() == process.pid and _health(home.last_settings().port) == process.pid:
-            return Running(process.pid, home.last_settings())
+    while time.monotonic() < deadline:
+        if service := _answering(home):
+            return service
+        if process.poll() is not None and home.serving_pid() is None:
+            break
         time.sleep(0.03)
     reason = "did not answer in time" if process.poll() is None else f"ended with code {process.returncode}"
     process.terminate()

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_start_status_env_and_stop(home: Home) -> None:
     assert "has stopped" in airflow_hpt("local", "stop", *option)
     assert "was not running" in airflow_hpt("local", "stop", *option)
     assert home.serving_pid() is None
+
+
+def test_of_several_starts_at_once_one_starts_it_and_all_succeed(home: Home) -> None:
+    with ThreadPoolExecutor() as pool:
+        starts = [pool.submit(airflow_hpt, "local", "start", "--home", home.path, "--port", 0) for _ in range(3)]
+        printed = [start.result() for start in starts]
+    assert all(f"runs at {home.last_settings().endpoint} (process {home.serving_pid()})" in text for text in printed)
 
 
 def test_a_port_in_use_is_a_clear_error(home: Home) -> None:
