@@ -1,5 +1,6 @@
 """What lies in the channels of a tuning job: folders, S3, and S3 as a folder."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -199,14 +200,28 @@ class TestFolders:
         with pytest.raises(ObjectUnavailable, match=rf"{tmp_path} cannot be read: Permission denied\. The workers"):
             look(f"file://{tmp_path}")
 
+    def test_an_unreadable_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(file: Any, digest: str) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        make_files(tmp_path, a="1")
+        monkeypatch.setattr(hashlib, "file_digest", refuse)
+        with pytest.raises(ObjectUnavailable, match=f"{tmp_path}/a cannot be read: Permission denied"):
+            look(f"file://{tmp_path}")
+
+    def test_a_file_that_goes_while_the_folder_is_read_is_not_there(self, tmp_path: Path) -> None:
+        make_files(tmp_path, a="1", b="2", c="3")
+        listed = make_hook().list(Channel("train", f"file://{tmp_path}"))
+        keys = [next(listed)[0].key]
+        (tmp_path / "b").unlink()
+        assert keys + [entry.key for entry, _ in listed] == ["a", "c"]
+
     def test_a_name_that_is_no_text_does_no_harm(self, tmp_path: Path) -> None:
         (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))).write_text("1")
         assert look(f"file://{tmp_path}").fingerprint.objects == 1
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    import hashlib
-
     reads: list[str] = []
     real = hashlib.file_digest
 
@@ -359,6 +374,15 @@ def test_listings_are_kept_in_a_folder_as_well(tmp_path: Path) -> None:
     Listings(make_hook(), f"file://{tmp_path}/new/kept").keep(seen)
     assert [file.name for file in (tmp_path / "new" / "kept").iterdir()] == [f"{seen.fingerprint}.jsonl.gz"]
     assert list(Listings(make_hook(), f"file://{tmp_path}/new/kept").find(seen.fingerprint) or ()) == list(seen.listing)
+
+
+def test_a_listing_that_was_not_kept_is_not_found(tmp_path: Path) -> None:
+    seen = look(f"file://{make_files(tmp_path, a='1')}")
+    listings = Listings(make_hook(), f"file://{tmp_path}/kept")
+    assert listings.find(seen.fingerprint) is None
+    (tmp_path / "kept" / f"{seen.fingerprint}.jsonl.gz").mkdir(parents=True)
+    with pytest.raises(ObjectUnavailable, match=r"\.jsonl\.gz cannot be read: Is a directory"):
+        listings.find(seen.fingerprint)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

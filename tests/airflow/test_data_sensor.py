@@ -1,6 +1,7 @@
 """DataRefreshSensor and DataRefreshed: the ways of waiting, and watching an asset across restarts."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,6 @@ from airflow.sdk.exceptions import (
     AirflowSensorTimeout,
     TaskDeferred,
 )
-from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_hpt.errors import InvalidRequest
@@ -171,7 +171,7 @@ def defer(sensor: DataRefreshSensor) -> TaskDeferred:
 def rebuilt(trigger: DataRefreshed) -> DataRefreshed:
     path, kwargs = trigger.serialize()
     assert path == f"{DataRefreshed.__module__}.{DataRefreshed.__name__}"
-    return DataRefreshed(**deserialize(serialize(kwargs)))
+    return DataRefreshed(**json.loads(json.dumps(kwargs)))
 
 
 class TestDeferred:
