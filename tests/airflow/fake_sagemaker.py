@@ -94,18 +94,6 @@ class FakeSageMaker:
         found = self.trainings.get(self._job(body)["HyperParameterTuningJobName"], [])
         return {"TrainingJobSummaries": [each for each in found if wanted in (None, each["TrainingJobStatus"])]}
 
-    def Search(self, body: Json) -> Json:  # noqa: N802
-        """Find jobs by tags and status, the latest first."""
-        wanted = {each["Name"]: each["Value"].split(",") for each in body["SearchExpression"]["Filters"]}
-        found = []
-        for job in self.jobs.values():
-            tags = self.tags[job["HyperParameterTuningJobArn"]]
-            facts = {**job, **{f"Tags.{key}": value for key, value in tags.items()}}
-            if all(facts.get(name) in values for name, values in wanted.items()):
-                found.append({**job, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]})
-        found.sort(key=lambda job: job["CreationTime"], reverse=True)
-        return {"Results": [{"HyperParameterTuningJob": job} for job in found]}
-
     def ListTags(self, body: Json) -> Json:  # noqa: N802
         return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags[body["ResourceArn"]].items()]}
 
