@@ -25,6 +25,21 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("airflow_hpt.hooks.tuning", "airflow_hpt.hooks.data")],
         "triggers": [_modules("airflow_hpt.triggers.tuning", "airflow_hpt.triggers.data")],
         "extra-links": ["airflow_hpt.links.TuningJobLink"],
+        "config": {
+            "airflow_hpt": {
+                "description": "Hyperparameter tuning jobs.",
+                "options": {
+                    "shared_polling": {
+                        "description": "Follow all deferred tuning jobs on one connection by one listing per interval"
+                        " instead of a call for each (Airflow 3.3 or later).",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
+                },
+            },
+        },
     }
 
 

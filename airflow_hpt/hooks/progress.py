@@ -48,9 +48,10 @@ class Watch:
 
 
 def progress_line(description: Mapping[str, Any]) -> str:
-    """Return one line on how far a tuning job is and what it has found."""
+    """Return one line on how far a described or listed tuning job is and what it has found."""
     counters = description.get("TrainingJobStatusCounters", {})
-    total = description["HyperParameterTuningJobConfig"]["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    limits = description.get("HyperParameterTuningJobConfig", description).get("ResourceLimits", {})
+    total = limits.get("MaxNumberOfTrainingJobs")
     failed = counters.get("RetryableError", 0) + counters.get("NonRetryableError", 0)
     parts = [
         f"{counters.get('Completed', 0)} completed",

@@ -1,16 +1,22 @@
-"""Waits for a tuning job in the triggerer: no worker slot, boto3 in threads, no aiobotocore."""
+"""Waits for a tuning job in the triggerer: no worker slot, boto3 in threads, no aiobotocore.
+
+On Airflow 3.3 all tuning jobs on one connection are followed by one listing per interval instead of a call for each.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable, Mapping
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_hpt._compat import shares_polls
 from airflow_hpt.errors import HptError, NotFound
 from airflow_hpt.hooks.faults import PASSING
+from airflow_hpt.hooks.polling import Listing, changes
 from airflow_hpt.hooks.progress import Watch
 from airflow_hpt.hooks.tuning import TuningHook
 
@@ -18,8 +24,11 @@ from airflow_hpt.hooks.tuning import TuningHook
 # its first process is still being tidied away; events of that window wait until it is over.
 RACE_SECONDS = (2.0, 8.0)
 
+# A tuning job that no listing has mentioned for this many intervals is looked at by itself, in case one went missing.
+SILENT_INTERVALS = 20
 
-class TuningJobFinished(BaseTrigger):
+
+class TuningJobFinished(BaseEventTrigger):
     """Fires when a tuning job has ended, or cannot be watched any longer.
 
     :param job_name: name of the tuning job
@@ -27,6 +36,8 @@ class TuningJobFinished(BaseTrigger):
     :param stop_on_kill: stop the tuning job when a user marks or clears the deferred task (Airflow 3.3 or later)
     :param wait_until_created: take a job that does not exist for one that does not exist yet
     """
+
+    supports_triggerer_queue = True  # as deferred tasks may name one
 
     def __init__(
         self,
@@ -79,9 +90,53 @@ class TuningJobFinished(BaseTrigger):
                     await asyncio.sleep(watch.pause * random.uniform(0.9, 1.0))
         except HptError as error:
             problem = str(error)
+        yield await self._event(watch, started, problem)
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Return what this trigger must have in common with others to be served by the same listings."""
+        if not shares_polls():
+            return None
+        config = json.dumps(self.botocore_config, sort_keys=True)
+        return ("airflow_hpt", self.aws_conn_id, self.region_name, str(self.verify), config, self.poll_seconds)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Listing | None]:
+        """Yield what has changed, once per interval; None when it cannot be listed."""
+        hook = cls(**kwargs)._hook
+        async for listing in changes(hook, poll_seconds=kwargs["poll_seconds"]):
+            yield listing
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Listing | None]) -> AsyncIterator[TriggerEvent]:
+        """Pick the tuning job out of the listings until it has ended."""
+        started = asyncio.get_running_loop().time()
+        watch = Watch(self.job_name, self.poll_seconds)
+        problem = None
+        try:
+            await self._look(watch)  # whatever happened before the first listing
+            silent = 0
+            while watch.ending is None:
+                listing = await anext(shared_stream)
+                silent = 0 if self._take(watch, listing) else silent + 1
+                if listing is None or silent == SILENT_INTERVALS:
+                    await self._look(watch)
+                    silent = 0
+        except HptError as error:
+            problem = str(error)
+        yield await self._event(watch, started, problem)
+
+    def _take(self, watch: Watch, listing: Listing | None) -> bool:
+        """Take in what a listing says of the tuning job, if anything."""
+        summary: Mapping[str, Any] | None = (listing or {}).get(self.job_name)
+        if summary is None:
+            return False
+        if line := watch.saw(dict(summary)):
+            self.log.info("%s", line)
+        return True
+
+    async def _event(self, watch: Watch, started: float, problem: str | None) -> TriggerEvent:
         await sit_out_the_race(asyncio.get_running_loop().time() - started)
         event = {"job_name": self.job_name, "status": watch.status, "problem": problem}
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        return TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Stop the tuning job, because a user has ended the deferred task."""

@@ -94,6 +94,20 @@ class FakeSageMaker:
         found = self.trainings.get(self._job(body)["HyperParameterTuningJobName"], [])
         return {"TrainingJobSummaries": [each for each in found if wanted in (None, each["TrainingJobStatus"])]}
 
+    def ListHyperParameterTuningJobs(self, body: Json) -> Json:  # noqa: N802
+        members = ("Name", "Arn", "Status")
+        summaries = [
+            {
+                **{f"HyperParameterTuningJob{member}": job[f"HyperParameterTuningJob{member}"] for member in members},
+                **{key: job[key] for key in ("CreationTime", "TrainingJobStatusCounters", "ObjectiveStatusCounters")},
+                "Strategy": job["HyperParameterTuningJobConfig"]["Strategy"],
+                "ResourceLimits": job["HyperParameterTuningJobConfig"]["ResourceLimits"],
+            }
+            for job in self.jobs.values()
+            if job.get("HyperParameterTuningEndTime", job["CreationTime"]) > body["LastModifiedTimeAfter"]
+        ]
+        return {"HyperParameterTuningJobSummaries": summaries}
+
     def ListTags(self, body: Json) -> Json:  # noqa: N802
         return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags[body["ResourceArn"]].items()]}
 

@@ -1,20 +1,34 @@
 """The trigger that waits for a tuning job: what ends the wait, what is sat out, what a user's kill does."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 
 from airflow_hpt.hooks import clients
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.triggers import tuning as module
 from airflow_hpt.triggers.tuning import TuningJobFinished
 from tests.airflow.conftest import make_config
-from tests.airflow.fake_sagemaker import FakeSageMaker, end
+from tests.airflow.fake_sagemaker import FakeSageMaker, Refusal, end
 
 pytestmark = pytest.mark.airflow
 
 DESCRIBE = "DescribeHyperParameterTuningJob"
+LIST = "ListHyperParameterTuningJobs"
+
+
+@contextmanager
+def replaced(fake: FakeSageMaker, operation: str, answer: Callable[[dict[str, Any]], Any]) -> Iterator[None]:
+    """Let the fake answer an operation in another way."""
+    setattr(fake, operation, answer)
+    try:
+        yield
+    finally:
+        delattr(fake, operation)
 
 
 def make_trigger(**changes: Any) -> TuningJobFinished:
@@ -77,11 +91,8 @@ def test_a_job_that_does_not_exist_yet_can_be_waited_for(fake: FakeSageMaker) ->
             end(fake.jobs["tune"])
         return FakeSageMaker.DescribeHyperParameterTuningJob(fake, body)
 
-    fake.DescribeHyperParameterTuningJob = appear  # type: ignore[method-assign]
-    try:
+    with replaced(fake, DESCRIBE, appear):
         assert first_event(make_trigger(wait_until_created=True))["status"] == "Completed"
-    finally:
-        del fake.DescribeHyperParameterTuningJob
 
 
 @pytest.mark.parametrize(("stop_on_kill", "status"), [(True, "Stopping"), (False, "InProgress")])
@@ -124,6 +135,98 @@ def test_threads_never_fetch_connections_while_the_loop_does(
     monkeypatch.setattr(TuningHook, "get_connection", lambda conn_id: pytest.fail("fetched in a thread"))
     assert first_event(make_trigger())["problem"] is None
     assert loop_only == ["fake"]
+
+
+class TestSharedPolling:
+    """Airflow 3.3 runs one stream for all triggers with the same key and hands each of them all that it yields."""
+
+    @staticmethod
+    async def follow(triggers: list[TuningJobFinished]) -> list[Any]:
+        from airflow.triggers.shared_stream import SharedStreamManager
+
+        manager = SharedStreamManager(log=structlog.get_logger())
+
+        async def first(number: int, trigger: TuningJobFinished) -> Any:
+            key = trigger.shared_stream_key()
+            stream = manager.subscribe(trigger_id=number, trigger=trigger, key=key)
+            event = await anext(trigger.filter_shared_stream(stream))
+            await manager.unsubscribe(number, key)
+            return event.payload
+
+        return await asyncio.wait_for(asyncio.gather(*map(first, range(len(triggers)), triggers)), 30)
+
+    def test_one_listing_serves_all_who_wait(self, fake: FakeSageMaker) -> None:
+        names = [f"tune-{i}" for i in range(20)]
+        for name in names:
+            fake.CreateHyperParameterTuningJob(make_config(HyperParameterTuningJobName=name))
+        waits = 5
+
+        def listed(body: dict[str, Any]) -> dict[str, Any]:
+            if fake.count(LIST) == waits:
+                for job in fake.jobs.values():
+                    end(job)
+            return FakeSageMaker.ListHyperParameterTuningJobs(fake, body)
+
+        with replaced(fake, LIST, listed):
+            payloads = asyncio.run(self.follow([make_trigger(job_name=name, poll_seconds=0.2) for name in names]))
+        assert [each["status"] for each in payloads] == ["Completed"] * len(names)
+        assert (fake.count(DESCRIBE), fake.count(LIST)) == (len(names), waits)
+
+    def test_a_job_that_had_ended_before_is_not_waited_for(self, fake: FakeSageMaker, job: dict[str, Any]) -> None:
+        end(job)
+        (payload,) = asyncio.run(self.follow([make_trigger(poll_seconds=60)]))
+        assert payload["status"] == "Completed"
+
+    def test_who_may_not_list_looks_for_itself(self, fake: FakeSageMaker, job: dict[str, Any]) -> None:
+        def refused(body: dict[str, Any]) -> dict[str, Any]:
+            end(job)
+            raise Refusal("AccessDeniedException", "not authorized to perform: List", 400)
+
+        with replaced(fake, LIST, refused):
+            (payload,) = asyncio.run(self.follow([make_trigger()]))
+        assert (payload["status"], fake.count(DESCRIBE)) == ("Completed", 2)
+
+    def test_a_job_that_no_listing_mentions_is_looked_at_by_itself(
+        self, fake: FakeSageMaker, job: dict[str, Any]
+    ) -> None:
+        def forgetful(body: dict[str, Any]) -> dict[str, Any]:
+            end(job)
+            return {"HyperParameterTuningJobSummaries": []}
+
+        with replaced(fake, LIST, forgetful):
+            (payload,) = asyncio.run(self.follow([make_trigger()]))
+        assert payload["status"] == "Completed"
+        assert fake.count(LIST) == module.SILENT_INTERVALS
+
+    def test_listings_go_on_after_faults_that_pass(self, fake: FakeSageMaker, job: dict[str, Any]) -> None:
+        faults = iter(["ThrottlingException", "ThrottlingException"])
+
+        def shaky(body: dict[str, Any]) -> dict[str, Any]:
+            if code := next(faults, None):
+                raise Refusal(code, "slow down", 400)
+            end(job)
+            return FakeSageMaker.ListHyperParameterTuningJobs(fake, body)
+
+        with replaced(fake, LIST, shaky):
+            quick = {"retries": {"total_max_attempts": 1}}
+            (payload,) = asyncio.run(self.follow([make_trigger(botocore_config=quick)]))
+        assert payload["status"] == "Completed"
+
+    @pytest.mark.parametrize(
+        ("changes", "shared"),
+        [
+            ({"job_name": "other", "stop_on_kill": True}, True),
+            ({"aws_conn_id": "other"}, False),
+            ({"region_name": "us-east-1"}, False),
+            ({"poll_seconds": 9}, False),
+        ],
+    )
+    def test_who_shares_has_connection_region_and_interval_in_common(self, changes: dict, shared: bool) -> None:
+        assert (make_trigger().shared_stream_key() == make_trigger(**changes).shared_stream_key()) is shared
+
+    def test_it_can_be_turned_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW__AIRFLOW_HPT__SHARED_POLLING", "False")
+        assert make_trigger().shared_stream_key() is None
 
 
 @pytest.mark.parametrize(("elapsed", "pause"), [(0.5, None), (2.5, 5.5), (7.0, 1.0), (9.0, None)])
