@@ -1,4 +1,6 @@
-"""The few places where Airflow 3.1, 3.2 and 3.3 differ."""
+"""What Airflow offers in other places, or only in part, from 3.1 to 3.3."""
+
+from typing import Any
 
 SECTION = "airflow_hpt"
 
@@ -19,3 +21,12 @@ def _flag(section: str, option: str, *, default: bool) -> bool:
     except ImportError:  # before Airflow 3.2
         from airflow.configuration import conf
     return bool(conf.getboolean(section, option, fallback=default))
+
+
+def was_ended_by_a_user(ti: Any) -> bool:
+    """Say whether somebody has marked or cleared a task instance whose process is being ended.
+
+    A worker that is shut down, or that Airflow's API has become out of reach for, leaves the task running.
+    """
+    states = ti.get_task_states(ti.dag_id, ti.map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    return any(state != "running" for state in states.get(ti.run_id, {}).values())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
-from airflow_hpt._compat import defers_by_default
+from airflow_hpt._compat import defers_by_default, was_ended_by_a_user
 from airflow_hpt.errors import InvalidRequest, TuningJobTimedOut, TuningJobUnsuccessful
 from airflow_hpt.hooks.adoption import Order, ensure_job
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
@@ -51,8 +51,8 @@ class TuningJobOperator(BaseOperator):
     :param deferrable: wait in the triggerer instead of a worker slot
     :param stopped: what a stopped tuning job means: `fail`, `succeed`, or `succeed_if_best` training job exists
     :param stop_on_timeout: False leaves the tuning job running when the task has waited too long
-    :param stop_on_kill: who may stop the job by ending this task: a `user` who marks or clears it, `always` (a lost
-        worker or triggerer too), or `never`
+    :param stop_on_kill: who stops the job by ending this task: a `user` who marks it or clears it, `always` (a worker
+        that is shut down or cut off, too), or `never`
     """
 
     template_fields: Sequence[str] = (
@@ -104,7 +104,7 @@ class TuningJobOperator(BaseOperator):
         self.stopped = Stopped(stopped)
         self.stop_on_timeout = stop_on_timeout
         self.stop_on_kill = StopOnKill(stop_on_kill)
-        self._job_name: str | None = None
+        self._job: tuple[str, Any] | None = None
 
     @cached_property
     def hook(self) -> TuningHook:
@@ -145,12 +145,18 @@ class TuningJobOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Stop the tuning job if whatever ends this task is meant to end the job too."""
-        if self._job_name is None or self.stop_on_kill is not StopOnKill.ALWAYS:
-            return
         # In a thread, because this runs inside a signal handler that may have interrupted the very client it uses.
-        stopper = threading.Thread(target=self.hook.stop, args=(self._job_name,), daemon=True)
+        stopper = threading.Thread(target=self._stop_if_killed, daemon=True)
         stopper.start()
         stopper.join(KILL_SECONDS)
+
+    def _stop_if_killed(self) -> None:
+        if self._job is None or self.stop_on_kill is StopOnKill.NEVER:
+            return
+        name, ti = self._job
+        if self.stop_on_kill is StopOnKill.ALWAYS or was_ended_by_a_user(ti):
+            self.hook.stop(name)
+            self.log.info("Stopped tuning job %s together with its task.", name)
 
     def order(self, context: Context) -> Order:
         """Return what to ask for, from the rendered fields; nothing is started."""
@@ -174,7 +180,7 @@ class TuningJobOperator(BaseOperator):
 
     def _announce(self, context: Context, name: str) -> None:
         """Say at once, on every path, which tuning job this is: to `on_kill`, to other tasks and to the task's page."""
-        self._job_name = name
+        self._job = name, context["ti"]
         context["ti"].xcom_push(key=JOB_NAME_XCOM, value=name)
         push_link(context["ti"], name, region=self.hook.region, partition=self.hook.partition)
 

@@ -321,10 +321,24 @@ class TestTimeout:
 
 
 class TestKill:
-    @pytest.mark.parametrize(("policy", "status"), [("always", "Stopping"), ("never", "InProgress")])
-    def test_a_killed_worker_stops_the_job_if_asked_to(self, fake: FakeSageMaker, policy: str, status: str) -> None:
+    @pytest.mark.parametrize(
+        ("policy", "known_as", "status"),
+        [
+            ("always", "running", "Stopping"),
+            ("user", "running", "InProgress"),  # a worker that is shut down
+            ("user", "failed", "Stopping"),
+            ("user", "success", "Stopping"),
+            ("user", "restarting", "Stopping"),  # cleared
+            ("never", "failed", "InProgress"),
+        ],
+    )
+    def test_a_killed_worker_stops_the_job_if_asked_to(
+        self, fake: FakeSageMaker, policy: str, known_as: str, status: str
+    ) -> None:
         operator = make_operator(stop_on_kill=policy, wait_for_completion=False)
-        run(operator)
+        context = make_context(operator)
+        operator.execute(context)
+        context["ti"].known_as = known_as
         operator.on_kill()
         (job,) = fake.jobs.values()
         assert job["HyperParameterTuningJobStatus"] == status
