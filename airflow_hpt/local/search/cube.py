@@ -1,6 +1,8 @@
 """The search space as the model sees it: the unit cube over the ranges that have a choice.
 
-Symbols: d dimensions (ranges with more than one value), n configurations, X (n, d) their coordinates.
+Symbols: d dimensions (ranges with more than one value), n configurations, X (n, d) their coordinates; c columns and
+Z (n, c) the expanded coordinates, in which a number keeps its column and a category has one for each of its values, so
+that the squared distance of two different categories is 1; owner (c,) the dimension that a column belongs to.
 
 A coordinate is the range's own (`domain.space`), so integers and categories sit on lattices inside [0, 1]. A parent's
 value outside a range lies outside [0, 1]; an unknown category or one that is missing is at UNKNOWN, equal to no other.
@@ -42,6 +44,10 @@ class Cube:
         self.ranges = [space.ranges[i] for i in self.active]
         self.is_categorical: Flags = np.array([isinstance(each, CategoricalRange) for each in self.ranges], dtype=bool)
         self.lattices = [_lattice(each) for each in self.ranges]
+        columns = [self._columns(j) for j in range(self.dimensions)]
+        self.owner: Indices = np.repeat(np.arange(self.dimensions), [len(each) for each in columns])
+        self.marks: Array = np.concatenate(columns) if columns else np.zeros(0)
+        self.is_number: Flags = ~self.is_categorical[self.owner]
 
     @property
     def dimensions(self) -> int:
@@ -52,6 +58,23 @@ class Cube:
         """Return the coordinates X (n, d) of `configurations`, whatever names and values they hold."""
         rows = [[_coordinate(each, values.get(each.name)) for each in self.ranges] for values in configurations]
         return np.array(rows, dtype=float).reshape(len(rows), self.dimensions)
+
+    def _columns(self, j: int) -> Array:
+        lattice = self.lattices[j]
+        if lattice is None or not self.is_categorical[j]:
+            return np.zeros(1)
+        return np.append(lattice, UNKNOWN)
+
+    def expand(self, x: Array) -> Array:
+        """Return the expanded coordinates Z (n, c) of X (n, d)."""
+        z = x[:, self.owner]
+        return np.where(self.is_number, z, np.sqrt(0.5) * (z == self.marks))
+
+    def contract(self, slope: Array) -> Array:
+        """Return the gradient (d,) by X of what has the gradient `slope` (c,) by Z; 0 for categories."""
+        by_x = np.zeros(self.dimensions)
+        by_x[self.owner[self.is_number]] = slope[self.is_number]
+        return by_x
 
     def decode(self, x: Array) -> dict[str, Value]:
         """Return the configuration at the coordinates x (d,)."""

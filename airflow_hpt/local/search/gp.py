@@ -1,118 +1,38 @@
-"""A Gaussian process over one task, or over a task and its relatives.
+"""A Gaussian process that may lean on the posteriors of related tasks.
 
-Symbols, with n observations, d dimensions, T tasks (task 0 is the one that is searched):
+Symbols, with n observations, d dimensions, c columns, T relatives, m points asked about:
 
-- X (n, d) coordinates, y (n,) standardised objectives, t (n,) the task of each observation
-- D (d, n, n) squared differences by dimension; for categories 0 where equal and 1 where not
-- l (d,) length scales, v signal variance, e noise variance, w (T,) how much each task goes with the common trend
-- r^2 = sum_j D_j / l_j^2, and K = v B m(r) + e I with m(r) = (1 + a + a^2 / 3) exp(-a), a = sqrt(5) r (Matern 5/2)
-- B (T, T) = w w' off the diagonal and 1 on it: intrinsic coregionalisation (Bonilla et al. 2008, eq. 3), w_0 = 1
+- Z (n, c) expanded coordinates, owner (c,) the dimension of a column (see `cube`)
+- y (n,) objectives on the model's scale, l (d,) length scales, v signal variance, e noise variance
+- r^2 = |(z - z') / l|^2 and M(r) = (1 + a + a^2 / 3) exp(-a) with a = sqrt(5) r (Matern 5/2)
+- mu_t(z), S_t(z, z') posterior mean and covariance of relative t, w (T,) how much this task follows each of them
 
-theta holds log l, log v, log e and u_1..u_T-1 with w = tanh(u), and is fitted to the log marginal likelihood (Rasmussen
-& Williams 2006, eq. 5.8; gradient eq. 5.9) plus a normal prior on theta.
+Prior of the task: mean m(z) = sum_t w_t mu_t(z), covariance K(z, z') = v M(r) + sum_t w_t^2 S_t(z, z') + o. What a
+relative knows arrives as mean, what it does not know as variance, and the data of the task decide on w (the idea of
+"Scalable meta-learning with Gaussian processes", Tighineanu et al. 2024), with o for an unknown offset between tasks.
+Posterior: Rasmussen & Williams (2006), eqs. 2.25 and 2.26. theta holds log l, log v, log e and w.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotri
-from scipy.optimize import fmin_l_bfgs_b
+from scipy.linalg.lapack import dpotrf
+from scipy.spatial.distance import cdist
 
-from airflow_hpt.local.search.cube import Array, Flags, Indices
+from airflow_hpt.local.search.cube import Array, Indices
 
 ROOT5 = np.sqrt(5.0)
 JITTER = 1e-8  # added to the diagonal, and ten times more at each failed factorisation
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a model is fitted to; `is_categorical` (d,) says how coordinates differ."""
-
-    x: Array
-    y: Array
-    task: Indices
-    is_categorical: Flags
-
-    @property
-    def tasks(self) -> int:
-        """Return T."""
-        return int(self.task.max(initial=0)) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """Independent normal distributions over theta, and the box that it stays in."""
-
-    mean: Array
-    sd: Array
-    low: Array
-    high: Array
-
-
-def differences(a: Array, b: Array, is_categorical: Flags) -> Array:
-    """Return squared differences (d, len(a), len(b)) between the rows of `a` and `b`."""
-    gap = a.T[:, :, None] - b.T[:, None, :]
-    return np.where(is_categorical[:, None, None], gap != 0, gap * gap).astype(float)
+OFFSET = 0.3  # o, when there are relatives
+LEAST = 1e-12  # variances below this are rounding errors
 
 
 def matern(r2: Array) -> tuple[Array, Array]:
-    """Return m(r) and -dm/d(r^2) * 2 for squared distances."""
+    """Return M(r) for squared distances, and -2 dM / d(r^2)."""
     a = ROOT5 * np.sqrt(r2)
     decay = np.exp(-a)
     return (1 + a + a * a / 3) * decay, (5 / 3) * (1 + a) * decay
-
-
-class Model:
-    """The posterior at one theta."""
-
-    def __init__(self, data: Data, theta: Array) -> None:
-        d = data.x.shape[1]
-        self.data = data
-        self.theta = theta
-        self.inverse_lengths2 = np.exp(-2 * theta[:d])
-        self.signal, self.noise = np.exp(theta[d : d + 2])
-        self.weights = np.concatenate([[1.0], np.tanh(theta[d + 2 :])])
-        r2 = np.tensordot(self.inverse_lengths2, differences(data.x, data.x, data.is_categorical), axes=1)
-        covariance = self.signal * coregion(self.weights, data.task) * matern(r2)[0]
-        self.factor = factorised(covariance, self.noise)
-        self.alpha = cho_solve((self.factor, True), data.y)
-
-    def _to(self, x: Array) -> tuple[Array, Array, Array]:
-        gaps = differences(self.data.x, x, self.data.is_categorical)
-        value, slope = matern(np.tensordot(self.inverse_lengths2, gaps, axes=1))
-        share = np.where(self.data.task == 0, 1.0, self.weights[self.data.task])[:, None] * self.signal
-        return share * value, share * slope, gaps
-
-    def predict(self, x: Array) -> tuple[Array, Array]:
-        """Return mean and standard deviation (m,) of task 0, without noise, at the rows of `x` (m, d)."""
-        k = self._to(x)[0]
-        half = solve_triangular(self.factor, k, lower=True, check_finite=False)
-        variance = self.signal - np.einsum("ij,ij->j", half, half)
-        return self.alpha @ k, np.sqrt(np.maximum(variance, 1e-12 * self.signal))
-
-    def predict_with_slopes(self, x: Array) -> tuple[float, float, Array, Array]:
-        """Return mean, standard deviation and their gradients (d,) at one point `x` (d,)."""
-        k, slope, _ = self._to(x[None, :])
-        weighted = cho_solve((self.factor, True), k[:, 0], check_finite=False)
-        variance = max(self.signal - k[:, 0] @ weighted, 1e-12 * self.signal)
-        by_x = slope * (self.data.x - x) * self.inverse_lengths2 * ~self.data.is_categorical  # (n, d)
-        sd = float(np.sqrt(variance))
-        return float(self.alpha @ k[:, 0]), sd, self.alpha @ by_x, -(weighted @ by_x) / sd
-
-    def believing(self, x: Array) -> "Model":
-        """Return the model that takes its own mean at the rows of `x` for results (kriging believer)."""
-        if not len(x):
-            return self
-        data = self.data
-        y, task = np.concatenate([data.y, self.predict(x)[0]]), np.concatenate([data.task, np.zeros(len(x), int)])
-        return Model(Data(np.vstack([data.x, x]), y, task, data.is_categorical), self.theta)
-
-
-def coregion(weights: Array, task: Indices) -> Array:
-    """Return B for every pair of observations."""
-    w = weights[task]
-    return np.where(task[:, None] == task[None, :], 1.0, w[:, None] * w[None, :])
 
 
 def factorised(covariance: Array, noise: float) -> Array:
@@ -127,49 +47,117 @@ def factorised(covariance: Array, noise: float) -> Array:
         jitter *= 10
 
 
-def fit(data: Data, prior: Prior, *, start: Array | None = None, steps: int = 50) -> Model:
-    """Return the model at the most probable theta."""
-    begin = np.clip(prior.mean if start is None else start, prior.low, prior.high)
-    bounds = np.column_stack([prior.low, prior.high]).tolist()
-    theta = fmin_l_bfgs_b(Loss(data, prior), begin, bounds=bounds, maxiter=steps)[0]
-    return Model(data, theta)
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a posterior says at one point z (c,), with gradients by z; `cross` (n,) is its covariance with the data."""
+
+    mean: float
+    by_mean: Array
+    variance: float
+    by_variance: Array
+    cross: Array
+    by_cross: Array
 
 
-class Loss:
-    """The negative log posterior of theta and its gradient, up to a constant."""
+class Relative:
+    """The posterior of a related task, seen from the points Z (n, c) of this one."""
 
-    def __init__(self, data: Data, prior: Prior) -> None:
-        self.data, self.prior = data, prior
-        self.gaps = differences(data.x, data.x, data.is_categorical)
-        self.is_same = data.task[:, None] == data.task[None, :]
-        self.member = np.eye(data.tasks)[data.task]  # (n, T)
+    def __init__(self, model: "Model", z: Array) -> None:
+        self.model, self.z = model, z
+        k = model.kernel(model.z, z)
+        self.mean: Array = model.alpha @ k
+        self.gain: Array = cho_solve((model.factor, True), k, check_finite=False)  # (n_t, n)
+        self.covariance: Array = model.kernel(z, z) - k.T @ self.gain
 
-    def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Return value and gradient at `theta`."""
-        d = self.data.x.shape[1]
-        inverse_lengths2 = np.exp(-2 * theta[:d])
-        signal, noise = np.exp(theta[d : d + 2])
-        weights = np.concatenate([[1.0], np.tanh(theta[d + 2 :])])
-        value, slope = matern(np.tensordot(inverse_lengths2, self.gaps, axes=1))
-        shared = signal * value
-        w = weights[self.data.task]
-        b = np.where(self.is_same, 1.0, w[:, None] * w[None, :]) if len(weights) > 1 else 1.0
-        factor = factorised(shared * b, noise)
-        alpha = cho_solve((factor, True), self.data.y, check_finite=False)
-        inverse = dpotri(factor, lower=1)[0]
-        inverse = inverse + np.tril(inverse, -1).T
-        pull = 0.5 * (inverse - alpha[:, None] * alpha[None, :])  # dL/dK
-        by_lengths = (self.gaps.reshape(d, -1) @ (pull * b * slope).ravel()) * signal * inverse_lengths2
-        by_signal = np.sum(pull * b * shared)
-        by_noise = noise * np.trace(pull)
-        by_u = self._by_weights(pull * shared, weights)
-        distance = (theta - self.prior.mean) / self.prior.sd
-        loss = 0.5 * self.data.y @ alpha + np.log(np.diag(factor)).sum() + 0.5 * distance @ distance
-        gradient = np.concatenate([by_lengths, [by_signal, by_noise], by_u]) + distance / self.prior.sd
-        return float(loss), gradient
+    def predict(self, z: Array) -> tuple[Array, Array, Array]:
+        """Return mean (m,), variance (m,) and covariance with the data (n, m) at the rows of `z`."""
+        k = self.model.kernel(self.model.z, z)
+        half = solve_triangular(self.model.factor, k, lower=True, check_finite=False)
+        variance = np.maximum(self.model.signal - np.einsum("ij,ij->j", half, half), 0.0)
+        return self.model.alpha @ k, variance, self.model.kernel(self.z, z) - self.gain.T @ k
 
-    def _by_weights(self, pull: Array, weights: Array) -> Array:
-        if len(weights) == 1:
-            return np.zeros(0)
-        by_pair = self.member.T @ np.where(self.is_same, 0.0, pull) @ self.member  # (T, T)
-        return np.asarray(2 * by_pair @ weights * (1 - weights**2))[1:]
+    def outlook(self, z: Array) -> Outlook:
+        """Return what the relative says at one point."""
+        k, pull = self.model.kernel_with_slope(self.model.z, z)
+        own, own_pull = self.model.kernel_with_slope(self.z, z)
+        weighted = cho_solve((self.model.factor, True), k, check_finite=False)
+        return Outlook(
+            mean=float(self.model.alpha @ k),
+            by_mean=self.model.alpha @ pull,
+            variance=max(float(self.model.signal - k @ weighted), 0.0),
+            by_variance=-2 * weighted @ pull,
+            cross=own - self.gain.T @ k,
+            by_cross=own_pull - self.gain.T @ pull,
+        )
+
+
+class Model:
+    """The posterior of a task at one theta."""
+
+    def __init__(
+        self, z: Array, y: Array, owner: Indices, *, theta: Array, relatives: tuple[Relative, ...] = ()
+    ) -> None:
+        d = int(owner.max()) + 1
+        self.z, self.y, self.owner, self.theta, self.relatives = z, y, owner, theta, relatives
+        self.scale: Array = np.exp(-theta[:d])[owner]
+        self.signal, self.noise = np.exp(theta[d : d + 2]).tolist()
+        self.offset = OFFSET if relatives else 0.0
+        self.shares = list(zip(theta[d + 2 :].tolist(), relatives, strict=True))
+        covariance, residual = self.offset + self.kernel(z, z), y.copy()
+        for w, each in self.shares:
+            covariance += w * w * each.covariance
+            residual -= w * each.mean
+        self.factor = factorised(covariance, self.noise)
+        self.alpha: Array = cho_solve((self.factor, True), residual, check_finite=False)
+
+    def kernel(self, a: Array, b: Array) -> Array:
+        """Return v M between the rows of `a` and `b`."""
+        return np.asarray(self.signal * matern(cdist(a * self.scale, b * self.scale, "sqeuclidean"))[0])
+
+    def kernel_with_slope(self, a: Array, z: Array) -> tuple[Array, Array]:
+        """Return v M (n,) between the rows of `a` and one point, and its gradient (n, c) by that point."""
+        value, slope = matern(cdist(a * self.scale, (z * self.scale)[None, :], "sqeuclidean"))
+        return self.signal * value[:, 0], self.signal * slope * (a - z) * self.scale**2
+
+    def predict(self, z: Array) -> tuple[Array, Array]:
+        """Return mean and standard deviation (m,), without noise, at the rows of `z` (m, c)."""
+        k = self.offset + self.kernel(self.z, z)
+        mean, variance = np.zeros(len(z)), np.full(len(z), self.signal + self.offset)
+        for w, each in self.shares:
+            relative_mean, relative_variance, cross = each.predict(z)
+            mean += w * relative_mean
+            variance += w * w * relative_variance
+            k += w * w * cross
+        half = solve_triangular(self.factor, k, lower=True, check_finite=False)
+        variance -= np.einsum("ij,ij->j", half, half)
+        return mean + self.alpha @ k, np.sqrt(np.maximum(variance, LEAST))
+
+    def slopes(self, z: Array) -> tuple[float, float, Array, Array]:
+        """Return mean, standard deviation and their gradients (c,) at one point `z` (c,)."""
+        k, pull = self.kernel_with_slope(self.z, z)
+        k += self.offset
+        mean, variance = 0.0, self.signal + self.offset
+        by_mean, by_variance = np.zeros_like(z), np.zeros_like(z)
+        for w, each in self.shares:
+            said = each.outlook(z)
+            mean, variance = mean + w * said.mean, variance + w * w * said.variance
+            by_mean += w * said.by_mean
+            by_variance += w * w * said.by_variance
+            k += w * w * said.cross
+            pull += w * w * said.by_cross
+        weighted = cho_solve((self.factor, True), k, check_finite=False)
+        sd = float(np.sqrt(max(variance - float(k @ weighted), LEAST)))
+        return (
+            mean + float(self.alpha @ k),
+            sd,
+            by_mean + self.alpha @ pull,
+            (by_variance - 2 * weighted @ pull) / (2 * sd),
+        )
+
+    def believing(self, z: Array) -> "Model":
+        """Return the model that takes its own mean at the rows of `z` for results (kriging believer)."""
+        if not len(z):
+            return self
+        whole, y = np.vstack([self.z, z]), np.concatenate([self.y, self.predict(z)[0]])
+        relatives = tuple(Relative(each.model, whole) for each in self.relatives)
+        return Model(whole, y, self.owner, theta=self.theta, relatives=relatives)

@@ -5,6 +5,7 @@ Symbols: X (m, d) candidate coordinates; a(x) the acquisition, larger is better.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
@@ -15,8 +16,12 @@ from airflow_hpt.local.search.cube import Array, Cube
 SCATTERED = 10  # the binary logarithm of the number of quasi-random candidates
 STARTS = 5  # candidates that are refined
 ROUNDS = 3  # passes of numeric and lattice refinement over each of them
+ENOUGH = 1e-4  # gain in a pass below which refinement ends
 STEPS = 20  # gradient steps in one pass
 PULLS = (0.2, 0.05, 0.01)  # sizes of the steps around the best configurations known
+
+
+Steps: TypeAlias = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +32,34 @@ class Acquisition:
     with_slope: Callable[[Array], tuple[float, Array]]
 
 
-def maximise(acquisition: Acquisition, cube: Cube, *, around: Array, seed: int) -> Array:
-    """Return candidates X (m, d), the best first; `around` (k, d) are points worth searching near."""
-    rng = np.random.default_rng(seed)
-    x = np.unique(cube.snap(np.vstack([scattered(cube, rng), mutated(around, cube, rng)])), axis=0)
+def maximise(
+    acquisition: Acquisition,
+    cube: Cube,
+    *,
+    around: Array,
+    rng: np.random.Generator,
+    held: tuple[int, float] | None = None,
+) -> Array:
+    """Return candidates X (m, d), the best first.
+
+    `around` (k, d) are points worth searching near; `held` is a dimension and the only coordinate it may take.
+    """
+    x = cube.snap(np.vstack([scattered(cube, rng), mutated(around, cube, rng)]))
+    if held:
+        x[:, held[0]] = held[1]
+    x = np.unique(x, axis=0)
     values = acquisition.values(x)
-    best = np.argsort(-values)[:STARTS]
-    refined = np.array([_refined(acquisition, cube, x[i], values[i]) for i in best])
-    return np.vstack([x, refined])[np.argsort(-np.concatenate([values, acquisition.values(refined)]), kind="stable")]
+    steps = [
+        (j, at) for j, each in enumerate(cube.lattices) if each is not None and not _is_held(j, held) for at in each
+    ]
+    best = np.argsort(-values, kind="stable")[:STARTS]
+    refined = np.array([_refined(acquisition, cube, steps, x[i], values[i]) for i in best])
+    ranking = np.argsort(-np.concatenate([acquisition.values(refined), values]), kind="stable")
+    return np.vstack([refined, x])[ranking]
+
+
+def _is_held(j: int, held: tuple[int, float] | None) -> bool:
+    return held is not None and held[0] == j
 
 
 def scattered(cube: Cube, rng: np.random.Generator) -> Array:
@@ -52,17 +77,18 @@ def mutated(around: Array, cube: Cube, rng: np.random.Generator) -> Array:
     return np.where(chosen, moved, parents)
 
 
-def _refined(acquisition: Acquisition, cube: Cube, x: Array, value: float) -> Array:
+def _refined(acquisition: Acquisition, cube: Cube, steps: Steps, x: Array, value: float) -> Array:
     for _ in range(ROUNDS):
         before = value
         x, value = _along_numbers(acquisition, cube, x, value)
-        x, value = _along_lattices(acquisition, cube, x, value)
-        if value - before < 1e-4:
+        x, value = _along_lattices(acquisition, steps, x, value)
+        if value - before < ENOUGH:
             break
     return x
 
 
 def _along_numbers(acquisition: Acquisition, cube: Cube, x: Array, value: float) -> tuple[Array, float]:
+    """Return the point that gradient steps lead to, and its value."""
     free = [j for j, lattice in enumerate(cube.lattices) if lattice is None]
     if not free:
         return x, value
@@ -81,16 +107,13 @@ def _along_numbers(acquisition: Acquisition, cube: Cube, x: Array, value: float)
     return moved, float(-least)
 
 
-def _along_lattices(acquisition: Acquisition, cube: Cube, x: Array, value: float) -> tuple[Array, float]:
-    neighbours = [_with(x, j, at) for j, lattice in enumerate(cube.lattices) if lattice is not None for at in lattice]
-    if not neighbours:
+def _along_lattices(acquisition: Acquisition, steps: Steps, x: Array, value: float) -> tuple[Array, float]:
+    """Return the best point that differs in one integer or category, and its value."""
+    if not steps:
         return x, value
-    values = acquisition.values(np.array(neighbours))
+    neighbours = np.repeat(x[None, :], len(steps), axis=0)
+    for row, (j, at) in zip(neighbours, steps, strict=True):
+        row[j] = at
+    values = acquisition.values(neighbours)
     best = int(np.argmax(values))
     return (neighbours[best], float(values[best])) if values[best] > value else (x, value)
-
-
-def _with(x: Array, j: int, at: float) -> Array:
-    changed = x.copy()
-    changed[j] = at
-    return changed
