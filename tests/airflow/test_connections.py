@@ -7,8 +7,9 @@ import pytest
 
 from airflow_hpt import TuningHook, TuningJobOperator
 from airflow_hpt.errors import AccessRefused, ConnectionUnusable, ServiceUnavailable
-from tests.airflow.conftest import make_config, make_connection, make_context
+from tests.airflow.conftest import make_connection, make_context
 from tests.airflow.fake_sagemaker import FakeSageMaker
+from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
 

@@ -15,8 +15,8 @@ from airflow_hpt.hooks.identity import DATA_TAG, LINEAGE_TAG
 from airflow_hpt.hooks.refresh import RefreshWatch, fingerprint_in, latest_fingerprint, take_request_fingerprint
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.sensors.data import DataRefreshSensor
-from tests.airflow.conftest import make_config
 from tests.airflow.fake_sagemaker import FakeSageMaker, end
+from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
 

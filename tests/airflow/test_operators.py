@@ -17,8 +17,9 @@ from airflow_hpt.errors import (
 )
 from airflow_hpt.operators.stop import StopTuningJobOperator
 from airflow_hpt.operators.tuning import TuningJobOperator
-from tests.airflow.conftest import make_config, make_context
+from tests.airflow.conftest import make_context
 from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
+from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
 

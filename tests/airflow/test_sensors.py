@@ -7,8 +7,9 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
 from airflow_hpt.errors import InvalidRequest, TuningJobFailed, TuningJobStopped, TuningJobUnsuccessful
 from airflow_hpt.sensors.tuning import TuningJobSensor
-from tests.airflow.conftest import make_config, make_context
+from tests.airflow.conftest import make_context
 from tests.airflow.fake_sagemaker import FakeSageMaker, end
+from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
 

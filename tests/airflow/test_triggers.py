@@ -12,8 +12,8 @@ from airflow_hpt.hooks import clients
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.triggers import tuning as module
 from airflow_hpt.triggers.tuning import TuningJobFinished
-from tests.airflow.conftest import make_config
 from tests.airflow.fake_sagemaker import FakeSageMaker, Refusal, end
+from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
 

@@ -7,8 +7,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_hpt import WarmStartTuningJobOperator, latest
-from tests.airflow.conftest import make_config, make_context
+from tests.airflow.conftest import make_context
 from tests.airflow.fake_sagemaker import REGION, FakeSageMaker, end
+from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
 
