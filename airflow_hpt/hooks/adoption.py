@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_hpt.domain.states import TuningState
 from airflow_hpt.errors import AlreadyExists, NotFound
 from airflow_hpt.hooks.identity import LINEAGE_TAG, REQUEST_TAG, TaskIdentity, with_tags
 from airflow_hpt.hooks.outcome import is_wasted
@@ -46,29 +47,39 @@ class Order:
         return self.identity.job_name(self.fixed_name or self.prefix, attempt)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The tuning job that a task now waits for."""
-
-    name: str
-    is_new: bool
-
-
-def ensure_job(hook: TuningHook, order: Order) -> Job:
-    """Return the tuning job of an order, created unless an earlier try has left one that is still good."""
+def ensure_job(hook: TuningHook, order: Order) -> str:
+    """Return the name of an order's tuning job, created unless an earlier try has left one that is still good."""
     for attempt in range(MOST_ATTEMPTS):
         name = order.name(attempt)
         found = _find(hook, name) or _create(hook, name, order)
         if found is None:
             logger.info("Created tuning job %s.", name)
-            return Job(name, is_new=True)
+            return name
         _check_owner(hook, found, order)
         status = found["HyperParameterTuningJobStatus"]
         if not is_wasted(found, order.stopped):
             logger.info("Took over tuning job %s (%s), started by an earlier try of this task.", name, status)
-            return Job(name, is_new=False)
+            return name
         logger.info("Tuning job %s of an earlier try is %s; this try gets a new one.", name, status)
     raise AlreadyExists(f"{MOST_ATTEMPTS} tuning jobs of this task have failed, the last one {name}; clear the task.")
+
+
+def stop_predecessors(hook: TuningHook, order: Order) -> None:
+    """Stop what the task had started before it was cleared and nobody waits for any more.
+
+    Airflow tells a trigger that its task was cleared only if the trigger has started already, and a blocking task not
+    at all when its process is gone.
+    """
+    for generation in range(order.identity.generation):
+        earlier = replace(order, identity=replace(order.identity, generation=generation))
+        for attempt in range(MOST_ATTEMPTS):
+            found = _find(hook, name := earlier.name(attempt))
+            if found is None:
+                break
+            if found["HyperParameterTuningJobStatus"] == TuningState.IN_PROGRESS:
+                _check_owner(hook, found, earlier)
+                hook.stop(name)
+                logger.info("Stopped tuning job %s, which this task had started before it was cleared.", name)
 
 
 def _find(hook: TuningHook, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_hpt._compat import defers_by_default, was_ended_by_a_user
 from airflow_hpt.errors import InvalidRequest, TuningJobTimedOut, TuningJobUnsuccessful
-from airflow_hpt.hooks.adoption import Order, ensure_job
+from airflow_hpt.hooks.adoption import Order, ensure_job, stop_predecessors
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
 from airflow_hpt.hooks.identity import TaskIdentity, digest
 from airflow_hpt.hooks.outcome import check
@@ -116,7 +116,10 @@ class TuningJobOperator(BaseOperator):
         from airflow.sdk.exceptions import AirflowFailException
 
         try:
-            name = ensure_job(self.hook, self.order(context)).name
+            order = self.order(context)
+            if self.stop_on_kill is not StopOnKill.NEVER:
+                stop_predecessors(self.hook, order)
+            name = ensure_job(self.hook, order)
         except InvalidRequest as error:  # the same request would be refused again
             raise AirflowFailException(str(error)) from error
         self._announce(context, name)

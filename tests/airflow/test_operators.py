@@ -146,6 +146,13 @@ class TestIdentity:
             run(make_operator(retries=2), max_tries=each)
         assert len(fake.jobs) == generations
 
+    @pytest.mark.parametrize(("policy", "status"), [("user", "Stopping"), ("never", "InProgress")])
+    def test_a_clear_stops_what_was_running_before(self, fake: FakeSageMaker, policy: str, status: str) -> None:
+        first = run(make_operator(wait_for_completion=False), max_tries=0)["job_name"]
+        third = run(make_operator(wait_for_completion=False, stop_on_kill=policy), max_tries=2)["job_name"]
+        states = {name: job["HyperParameterTuningJobStatus"] for name, job in fake.jobs.items()}
+        assert states == {first: status, third: "InProgress"}
+
     @pytest.mark.parametrize("status", ["Failed", "Stopped"])
     def test_a_retry_after_a_bad_end_gets_a_new_job(self, fake: FakeSageMaker, status: str) -> None:
         fake.on_describe = end_after(1, status, objective=None)
