@@ -24,6 +24,9 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [_modules("airflow_hpt.sensors.tuning", "airflow_hpt.sensors.data")],
         "hooks": [_modules("airflow_hpt.hooks.tuning", "airflow_hpt.hooks.data")],
         "triggers": [_modules("airflow_hpt.triggers.tuning", "airflow_hpt.triggers.data")],
+        "task-decorators": [
+            {"name": "tuning_job", "class-name": "airflow_hpt.decorators.tuning.tuning_job_task"},
+        ],
         "extra-links": ["airflow_hpt.links.TuningJobLink"],
         "config": {
             "airflow_hpt": {
