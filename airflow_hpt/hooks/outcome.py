@@ -37,6 +37,34 @@ def is_wasted(description: Mapping[str, Any], stopped: Stopped) -> bool:
             return not is_success(description, stopped)
 
 
+def has_reached(description: Mapping[str, Any], target: float) -> bool:
+    """Say whether the best training job so far is as good as `target` or better."""
+    best = description.get("BestTrainingJob", {})
+    metric = best.get("FinalHyperParameterTuningJobObjectiveMetric")
+    if not metric:
+        return False
+    value = float(metric["Value"])
+    return value >= target if _maximizes(description, best) else value <= target
+
+
+def _maximizes(description: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+    objective = description["HyperParameterTuningJobConfig"].get("HyperParameterTuningJobObjective")
+    for definition in description.get("TrainingJobDefinitions", ()):
+        if definition["DefinitionName"] == best.get("TrainingJobDefinitionName"):
+            objective = definition["TuningObjective"]
+    return objective is not None and objective["Type"] == "Maximize"
+
+
+def check_reached(description: Mapping[str, Any], target: float) -> None:
+    """Raise unless the best training job is as good as `target` or better."""
+    if has_reached(description, target):
+        return
+    metric = description.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+    found = f"its best is {metric['MetricName']} {metric['Value']:.6g}" if metric else "it has found nothing"
+    name, status = description["HyperParameterTuningJobName"], description["HyperParameterTuningJobStatus"]
+    raise TuningJobFailed(f"Tuning job {name} ended as {status} without reaching the objective {target}: {found}.")
+
+
 def check(hook: TuningHook, description: Mapping[str, Any], stopped: Stopped) -> None:
     """Raise, with every reason that is known, unless a tuning job that has ended is a success."""
     if is_success(description, stopped):

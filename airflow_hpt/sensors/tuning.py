@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_hpt._compat import defers_by_default
 from airflow_hpt.errors import NotFound, TuningJobUnsuccessful
 from airflow_hpt.hooks.faults import PASSING
-from airflow_hpt.hooks.outcome import check
+from airflow_hpt.hooks.outcome import check, check_reached, has_reached
 from airflow_hpt.hooks.parents import job_name
 from airflow_hpt.hooks.policies import Stopped
 from airflow_hpt.hooks.progress import Watch
@@ -28,6 +28,7 @@ class TuningJobSensor(BaseSensorOperator):
     """Waits until a tuning job has ended and returns its result; a job that does not exist yet is waited for.
 
     :param job_name: name of the tuning job, or the result of the task that started it (templated)
+    :param target_objective: wait only until a training job is this good; fail if the tuning job ends before that
     :param stopped: what a stopped tuning job means: `fail`, `succeed`, or `succeed_if_best` training job exists
     :param deferrable: wait in the triggerer instead of a worker slot
     :param aws_conn_id: connection of type `aws`; None uses boto3's default chain (templated)
@@ -44,6 +45,7 @@ class TuningJobSensor(BaseSensorOperator):
         self,
         *,
         job_name: Any,
+        target_objective: float | None = None,
         stopped: str = Stopped.FAIL,
         deferrable: bool | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -54,6 +56,7 @@ class TuningJobSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.job_name = job_name
+        self.target_objective = target_objective
         self.stopped = Stopped(stopped)
         self.deferrable = defers_by_default() if deferrable is None else deferrable
         self.aws_conn_id = aws_conn_id
@@ -93,10 +96,9 @@ class TuningJobSensor(BaseSensorOperator):
             return PokeReturnValue(False)
         if line := self._watch.saw(description):
             self.log.info("%s", line)
-        if self._watch.ending is None:
+        if self._watch.ending is None and not self._has_reached(description):
             return PokeReturnValue(False)
-        check(self.hook, description, self.stopped)
-        return PokeReturnValue(True, tuning_result(self.hook, description))
+        return PokeReturnValue(True, self._result(description))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on after the triggerer has seen the tuning job end, or has given up on it."""
@@ -104,7 +106,16 @@ class TuningJobSensor(BaseSensorOperator):
             raise TuningJobUnsuccessful(f"{problem} The wait for tuning job {event['job_name']} is over.")
         description = self.hook.describe(event["job_name"])
         push_link(context["ti"], event["job_name"], region=self.hook.region, partition=self.hook.partition)
-        check(self.hook, description, self.stopped)
+        return self._result(description)
+
+    def _has_reached(self, description: Mapping[str, Any]) -> bool:
+        return self.target_objective is not None and has_reached(description, self.target_objective)
+
+    def _result(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._has_reached(description):
+            check(self.hook, description, self.stopped)
+            if self.target_objective is not None:
+                check_reached(description, self.target_objective)
         return tuning_result(self.hook, description)
 
     def _defer(self, name: str) -> None:
@@ -119,6 +130,7 @@ class TuningJobSensor(BaseSensorOperator):
                 botocore_config=self.botocore_config,
                 poll_seconds=self.poke_interval,
                 wait_until_created=True,
+                target_objective=self.target_objective,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),

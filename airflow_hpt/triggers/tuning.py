@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_hpt._compat import shares_polls
 from airflow_hpt.errors import HptError, NotFound
 from airflow_hpt.hooks.faults import PASSING
+from airflow_hpt.hooks.outcome import has_reached
 from airflow_hpt.hooks.polling import Listing, changes
 from airflow_hpt.hooks.progress import Watch
 from airflow_hpt.hooks.tuning import TuningHook
@@ -35,6 +36,7 @@ class TuningJobFinished(BaseEventTrigger):
     :param poll_seconds: seconds between two looks
     :param stop_on_kill: stop the tuning job when a user marks or clears the deferred task (Airflow 3.3 or later)
     :param wait_until_created: take a job that does not exist for one that does not exist yet
+    :param target_objective: fire as soon as a training job is this good
     """
 
     supports_triggerer_queue = True  # as deferred tasks may name one
@@ -50,6 +52,7 @@ class TuningJobFinished(BaseEventTrigger):
         poll_seconds: float = 30,
         stop_on_kill: bool = False,
         wait_until_created: bool = False,
+        target_objective: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job_name = job_name
@@ -60,6 +63,7 @@ class TuningJobFinished(BaseEventTrigger):
         self.poll_seconds = poll_seconds
         self.stop_on_kill = stop_on_kill
         self.wait_until_created = wait_until_created
+        self.target_objective = target_objective
         self._hook = TuningHook.of(self)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -75,6 +79,7 @@ class TuningJobFinished(BaseEventTrigger):
                 "poll_seconds": self.poll_seconds,
                 "stop_on_kill": self.stop_on_kill,
                 "wait_until_created": self.wait_until_created,
+                "target_objective": self.target_objective,
             },
         )
 
@@ -94,8 +99,8 @@ class TuningJobFinished(BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable | None:
         """Return what this trigger must have in common with others to be served by the same listings."""
-        if not shares_polls():
-            return None
+        if self.target_objective is not None or not shares_polls():
+            return None  # listings do not tell objectives
         config = json.dumps(self.botocore_config, sort_keys=True)
         return ("airflow_hpt", self.aws_conn_id, self.region_name, str(self.verify), config, self.poll_seconds)
 
@@ -158,6 +163,8 @@ class TuningJobFinished(BaseEventTrigger):
         else:
             if line := watch.saw(description):
                 self.log.info("%s", line)
+            if self.target_objective is not None and has_reached(description, self.target_objective):
+                watch.ending = description
 
 
 async def sit_out_the_race(elapsed: float) -> None:

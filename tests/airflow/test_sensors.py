@@ -1,5 +1,6 @@
 """TuningJobSensor: waits for a job of somebody else, also for one that does not exist yet."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from airflow_hpt.errors import InvalidRequest, TuningJobFailed, TuningJobStopped, TuningJobUnsuccessful
 from airflow_hpt.sensors.tuning import TuningJobSensor
 from tests.airflow.conftest import make_context
-from tests.airflow.fake_sagemaker import FakeSageMaker, end
+from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
 from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
@@ -79,6 +80,47 @@ def test_ends_mean_what_they_mean_to_the_operator(
             finish()
     else:
         assert finish()["status"] == status
+
+
+class TestTarget:
+    """With a target, the sensor waits for a training job that is good enough."""
+
+    @pytest.fixture(autouse=True)
+    def _best_so_far(self, job: dict[str, Any]) -> None:
+        job["BestTrainingJob"] = training("tune-001-abcdef01", objective=0.9)
+
+    @pytest.mark.parametrize(
+        ("kind", "target", "reached"),
+        [("Maximize", 0.9, True), ("Maximize", 0.95, False), ("Minimize", 0.95, True), ("Minimize", 0.5, False)],
+    )
+    def test_it_depends_on_the_direction(
+        self, fake: FakeSageMaker, job: dict[str, Any], kind: str, target: float, reached: bool
+    ) -> None:
+        job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"] = kind
+        sensor = make_sensor(target_objective=target)
+        seen = sensor.poke(make_context(sensor))
+        assert bool(seen) is reached
+        assert not reached or (seen.xcom_value["status"], seen.xcom_value["best_objective"]) == ("InProgress", 0.9)
+
+    def test_a_job_that_ends_below_it_is_a_failure(self, fake: FakeSageMaker, job: dict[str, Any]) -> None:
+        end(job)
+        with pytest.raises(TuningJobFailed, match=r"without reaching the objective 0\.99: its best is .* 0\.9"):
+            run(make_sensor(target_objective=0.99))
+
+    def test_the_trigger_fires_when_it_is_reached(self, fake: FakeSageMaker, job: dict[str, Any]) -> None:
+        sensor = make_sensor(target_objective=0.95, deferrable=True)
+        with pytest.raises(TaskDeferred) as deferred:
+            run(sensor)
+        trigger = deferred.value.trigger
+        assert trigger.shared_stream_key() is None
+        job["BestTrainingJob"] = training("tune-002-abcdef01", objective=0.96)
+
+        async def first() -> Any:
+            return (await asyncio.wait_for(anext(trigger.run()), 20)).payload
+
+        event = asyncio.run(first())
+        assert event == {"job_name": "tune", "status": "InProgress", "problem": None}
+        assert sensor.execute_complete(make_context(sensor), event)["best_objective"] == 0.96
 
 
 def test_a_problem_of_the_trigger_fails_the_sensor(fake: FakeSageMaker) -> None:
