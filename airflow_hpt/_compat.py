@@ -1,5 +1,6 @@
 """What Airflow offers in other places, or only in part, from 3.1 to 3.3."""
 
+from importlib import import_module
 from typing import Any
 
 SECTION = "airflow_hpt"
@@ -30,3 +31,20 @@ def was_ended_by_a_user(ti: Any) -> bool:
     """
     states = ti.get_task_states(ti.dag_id, ti.map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
     return any(state != "running" for state in states.get(ti.run_id, {}).values())
+
+
+def called_with(function: Any, arguments: Any, context: Any) -> dict[str, Any]:
+    """Return the keyword arguments that a function takes from the context of a task."""
+    home = import_module("airflow.sdk.bases.decorator")
+    if not hasattr(home, "determine_kwargs"):  # before Airflow 3.2
+        home = import_module("airflow.utils.operator_helpers")
+    return dict(home.determine_kwargs(function, arguments, context))
+
+
+def airflow_error(name: str) -> type[BaseException]:
+    """Return one of Airflow's exceptions."""
+    home = import_module("airflow.sdk.exceptions")
+    if not hasattr(home, name):  # before Airflow 3.2
+        home = import_module("airflow.exceptions")
+    found: type[BaseException] = getattr(home, name)
+    return found

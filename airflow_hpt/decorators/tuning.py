@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, determine_kwargs, task_decorator_factory
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow.sdk.definitions.context import context_merge
 
+from airflow_hpt._compat import called_with
 from airflow_hpt.operators.tuning import TuningJobOperator
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _TuningJobDecoratedOperator(DecoratedOperator, TuningJobOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask the function for the request and run it."""
         context_merge(context, self.op_kwargs)
-        arguments = determine_kwargs(self.python_callable, self.op_args, context)
+        arguments = called_with(self.python_callable, self.op_args, context)
         self.config = self.python_callable(*self.op_args, **arguments)
         self.render_template_fields(context)  # the request may hold templates
         return TuningJobOperator.execute(self, context)

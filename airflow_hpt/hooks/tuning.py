@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseHook
 
+from airflow_hpt._compat import airflow_error
 from airflow_hpt.errors import CredentialsExpired, InvalidRequest, TuningJobTimedOut
 from airflow_hpt.hooks import faults
 from airflow_hpt.hooks.clients import ClientSettings, client_for, forget
@@ -166,24 +167,20 @@ class TuningHook(BaseHook):
         return watch.pause
 
     def _fetch_connection(self) -> Any:
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
         if not self.aws_conn_id:
             return None
         try:
             return self.get_connection(self.aws_conn_id)
-        except AirflowNotFoundException as error:
+        except airflow_error("AirflowNotFoundException") as error:
             raise faults.no_such_connection(self.aws_conn_id) from error
 
     async def _fetch_connection_on_loop(self) -> Any:
         import asyncio
 
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
         if not self.aws_conn_id:
             return None
         try:
             return await self.aget_connection(self.aws_conn_id)
-        except AirflowNotFoundException:
+        except airflow_error("AirflowNotFoundException"):
             # dag.test() looks up connections of the metadata database only from synchronous code.
             return await asyncio.to_thread(self._fetch_connection)

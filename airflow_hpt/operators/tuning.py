@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
-from airflow_hpt._compat import defers_by_default, was_ended_by_a_user
+from airflow_hpt._compat import airflow_error, defers_by_default, was_ended_by_a_user
 from airflow_hpt.errors import InvalidRequest, TuningJobTimedOut, TuningJobUnsuccessful
 from airflow_hpt.hooks.adoption import Order, ensure_job, stop_predecessors
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
@@ -113,15 +113,13 @@ class TuningJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the tuning job or take over an earlier try's, and wait for it unless told otherwise."""
-        from airflow.sdk.exceptions import AirflowFailException
-
         try:
             order = self.order(context)
             if self.stop_on_kill is not StopOnKill.NEVER:
                 stop_predecessors(self.hook, order)
             name = ensure_job(self.hook, order)
         except InvalidRequest as error:  # the same request would be refused again
-            raise AirflowFailException(str(error)) from error
+            raise airflow_error("AirflowFailException")(str(error)) from error
         self._announce(context, name)
         return self._settle(context, name)
 
@@ -137,11 +135,9 @@ class TuningJobOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Stop the tuning job when the wait in the triggerer has timed out, then fail."""
-        from airflow.sdk.exceptions import TaskDeferralTimeout
-
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout as error:
+        except airflow_error("TaskDeferralTimeout") as error:
             ti = context["ti"]
             name = ti.xcom_pull(task_ids=self.task_id, key=JOB_NAME_XCOM, map_indexes=ti.map_index)
             raise self._timed_out(name) from error
@@ -225,13 +221,11 @@ class TuningJobOperator(BaseOperator):
         raise AssertionError("defer() does not return")
 
     def _wait(self, name: str, seconds: float) -> dict[str, Any]:
-        from airflow.sdk.exceptions import AirflowTaskTimeout
-
         try:
             return self.hook.wait(name, poll_seconds=self.check_interval, seconds=seconds)
         except TuningJobTimedOut as error:
             raise self._timed_out(name) from error
-        except AirflowTaskTimeout:
+        except airflow_error("AirflowTaskTimeout"):
             self.log.error("%s", self._timed_out(name))
             raise
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_hpt._compat import defers_by_default
+from airflow_hpt._compat import airflow_error, defers_by_default
 from airflow_hpt.domain.fingerprint import EXAMPLES
 from airflow_hpt.errors import InvalidRequest
 from airflow_hpt.hooks.faults import PASSING
@@ -111,14 +111,12 @@ class DataRefreshSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait for the refresh."""
-        from airflow.sdk.exceptions import AirflowFailException
-
         try:
             if self.deferrable:
                 self._defer()
             return self._publish(context, super().execute(context))
         except InvalidRequest as error:  # the same fields would be refused again
-            raise AirflowFailException(str(error)) from error
+            raise airflow_error("AirflowFailException")(str(error)) from error
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the data, and if it has changed look again after the quiet period."""
@@ -134,10 +132,8 @@ class DataRefreshSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the triggerer has seen."""
-        from airflow.sdk.exceptions import AirflowException
-
         if problem := event.get("problem"):
-            raise AirflowException(problem)
+            raise airflow_error("AirflowException")(problem)
         return self._publish(context, dict(event))
 
     def _defer(self) -> NoReturn:

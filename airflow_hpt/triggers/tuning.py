@@ -147,8 +147,8 @@ class TuningJobFinished(BaseEventTrigger):
         """Stop the tuning job, because a user has ended the deferred task."""
         if self.stop_on_kill:
             await self._hook.prepare()
-            await asyncio.to_thread(self._hook.stop, self.job_name)
-            self.log.info("Stopped tuning job %s: its task was ended by a user.", self.job_name)
+            if await asyncio.to_thread(self._hook.stop, self.job_name):
+                self.log.info("Stopped tuning job %s: its task was ended by a user.", self.job_name)
 
     async def _look(self, watch: Watch) -> None:
         try:

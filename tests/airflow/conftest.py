@@ -81,13 +81,27 @@ class FakeTaskInstance(SimpleNamespace):
         return self.xcoms.get(key)
 
 
+class FakeOutletEvents:
+    """What a task says with the events of its outlets; assets cannot be keys on every Airflow."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[Any, Any]] = []
+
+    def __getitem__(self, asset: Any) -> Any:
+        for known, event in self._events:
+            if known == asset:
+                return event
+        self._events.append((asset, SimpleNamespace(extra={})))
+        return self._events[-1][1]
+
+
 def make_context(operator: Any, *, max_tries: int = 0, run_id: str = "run-1", map_index: int = -1) -> dict[str, Any]:
     """Return the context of one try of a task."""
     ti = FakeTaskInstance(
         dag_id="retrain", run_id=run_id, task_id=operator.task_id, map_index=map_index, max_tries=max_tries,
         task=operator, xcoms={}, known_as="running",
     )  # fmt: skip
-    return {"ti": ti, "task_instance": ti, "outlet_events": {}}
+    return {"ti": ti, "task_instance": ti, "outlet_events": FakeOutletEvents()}
 
 
 @pytest.fixture(scope="session")

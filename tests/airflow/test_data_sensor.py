@@ -10,15 +10,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetWatcher
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    AirflowRescheduleException,
-    AirflowSensorTimeout,
-    TaskDeferred,
-)
 from airflow.triggers.base import BaseEventTrigger
 
+from airflow_hpt._compat import airflow_error
 from airflow_hpt.errors import InvalidRequest
 from airflow_hpt.hooks.refresh import RefreshWatch
 from airflow_hpt.sensors.data import DataRefreshSensor
@@ -28,6 +22,12 @@ from tests.airflow.fake_s3 import FakeS3
 from tests.airflow.fake_sagemaker import FakeSageMaker
 
 pytestmark = pytest.mark.airflow
+
+AirflowException = airflow_error("AirflowException")
+AirflowFailException = airflow_error("AirflowFailException")
+AirflowRescheduleException = airflow_error("AirflowRescheduleException")
+AirflowSensorTimeout = airflow_error("AirflowSensorTimeout")
+TaskDeferred = airflow_error("TaskDeferred")
 
 PATIENCE_SECONDS = 20
 
@@ -142,7 +142,6 @@ class TestBlocking:
         asset = Asset("digits-data")
         sensor = make_sensor(folder, outlets=[asset])
         context = make_context(sensor)
-        context["outlet_events"] = {asset: type("Event", (), {"extra": None})()}
         report = sensor.execute(context)
         assert context["outlet_events"][asset].extra == report
 

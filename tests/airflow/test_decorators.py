@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_hpt._compat import airflow_error
 from tests.airflow.conftest import make_context
 from tests.airflow.fake_sagemaker import FakeSageMaker
 from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
+
+AirflowFailException = airflow_error("AirflowFailException")
 
 
 def make_task(answer: Any, *arguments: Any, **settings: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferralTimeout, TaskDeferred
 
+from airflow_hpt._compat import airflow_error
 from airflow_hpt.errors import (
     AlreadyExists,
     TuningJobFailed,
@@ -22,6 +22,10 @@ from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
 from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
+
+AirflowFailException = airflow_error("AirflowFailException")
+TaskDeferralTimeout = airflow_error("TaskDeferralTimeout")
+TaskDeferred = airflow_error("TaskDeferred")
 
 CREATE = "CreateHyperParameterTuningJob"
 LINK = "_link_TuningJobLink"
@@ -87,14 +91,10 @@ class TestResult:
         assert result["created_at"].endswith("+00:00")
 
     def test_it_is_the_extra_of_outlet_asset_events(self, fake: FakeSageMaker) -> None:
-        class Event:
-            extra: Any = None
-
         fake.on_describe = end_after(1)
         asset = Asset("model")
         operator = make_operator(outlets=[asset])
         context = make_context(operator)
-        context["outlet_events"] = {asset: Event()}
         result = operator.execute(context)
         assert context["outlet_events"][asset].extra == result
 

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
+from airflow_hpt._compat import airflow_error
 from airflow_hpt.errors import InvalidRequest, TuningJobFailed, TuningJobStopped, TuningJobUnsuccessful
 from airflow_hpt.sensors.tuning import TuningJobSensor
 from tests.airflow.conftest import make_context
@@ -13,6 +13,9 @@ from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
 from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
+
+AirflowSensorTimeout = airflow_error("AirflowSensorTimeout")
+TaskDeferred = airflow_error("TaskDeferred")
 
 DESCRIBE = "DescribeHyperParameterTuningJob"
 

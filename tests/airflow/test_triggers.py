@@ -142,9 +142,8 @@ class TestSharedPolling:
 
     @staticmethod
     async def follow(triggers: list[TuningJobFinished]) -> list[Any]:
-        from airflow.triggers.shared_stream import SharedStreamManager
-
-        manager = SharedStreamManager(log=structlog.get_logger())
+        streams = pytest.importorskip("airflow.triggers.shared_stream", reason="new in Airflow 3.3")
+        manager = streams.SharedStreamManager(log=structlog.get_logger())
 
         async def first(number: int, trigger: TuningJobFinished) -> Any:
             key = trigger.shared_stream_key()

@@ -4,14 +4,16 @@ import copy
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_hpt import WarmStartTuningJobOperator, latest
+from airflow_hpt._compat import airflow_error
 from tests.airflow.conftest import make_context
 from tests.airflow.fake_sagemaker import REGION, FakeSageMaker, end
 from tests.airflow.requests import make_config
 
 pytestmark = pytest.mark.airflow
+
+AirflowFailException = airflow_error("AirflowFailException")
 
 CREATE = "CreateHyperParameterTuningJob"
 DATA, OTHER_DATA = f"{'a' * 32}-3-100", f"{'b' * 32}-4-120"

@@ -1,0 +1,206 @@
+"""One real Airflow for the session, and a fake SageMaker that the tests are in charge of."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.airflow.fake_sagemaker import REGION, FakeSageMaker
+
+ROOT = Path(__file__).parents[2]
+DAGS = Path(__file__).parent / "dags"
+PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+START_SECONDS = 240
+PATIENCE_SECONDS = 90
+STOP_SECONDS = 30
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if "not standalone" in config.getoption("markexpr") else None
+
+
+def until(condition: Callable[[], Any], *, seconds: float = PATIENCE_SECONDS, what: str = "") -> Any:
+    """Return what a condition gives as soon as it is true; fail when it stays false."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.2)
+    return found
+
+
+@dataclass
+class Airflow:
+    """A running Airflow, used through its public API."""
+
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    port: int
+    log: Path
+    runs: int = 0
+    triggerers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        request = Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        if path.startswith("/api/v2/dags"):
+            request.add_header("Authorization", f"Bearer {self._token()}")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+            request.data = json.dumps(body).encode()
+        with urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def _token(self) -> str:
+        if not hasattr(self, "_known_token"):
+            self._known_token = self.call("GET", "/auth/token")["access_token"]
+        return self._known_token
+
+    def is_ready(self) -> bool:
+        try:
+            health = self.call("GET", "/api/v2/monitor/health")
+            known = self.call("GET", "/api/v2/dags")["dags"]
+        except (OSError, ValueError):
+            return False
+        return len(known) == 4 and all((health.get(part) or {}).get("status") == "healthy" for part in PARTS)
+
+    def start(self, dag: str) -> "Run":
+        self.runs += 1
+        run = f"run-{self.runs}"
+        self.call("POST", f"/api/v2/dags/{dag}/dagRuns", {"dag_run_id": run, "logical_date": None})
+        return Run(self, dag, run)
+
+    def kill_triggerers(self) -> None:
+        """End every triggerer as a power cut would."""
+        for entry in Path("/proc").iterdir():
+            try:
+                is_ours = entry.name.isdigit() and os.getsid(int(entry.name)) == self.process.pid
+                if is_ours and b"triggerer" in (entry / "cmdline").read_bytes():
+                    os.kill(int(entry.name), signal.SIGKILL)
+            except (OSError, ProcessLookupError):
+                continue
+
+    def start_triggerer(self) -> None:
+        with self.log.open("a") as output:
+            command = [sys.executable, "-m", "airflow", "triggerer"]
+            started = subprocess.Popen(
+                command, env=self.environment, stdout=output, stderr=output, start_new_session=True
+            )
+        self.triggerers.append(started)
+
+
+@dataclass
+class Run:
+    """One run of a DAG."""
+
+    airflow: Airflow
+    dag: str
+    run: str
+
+    @property
+    def path(self) -> str:
+        return f"/api/v2/dags/{self.dag}/dagRuns/{self.run}"
+
+    def tries(self) -> list[dict[str, Any]]:
+        found = self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")["task_instances"]
+        return [each for each in found if each["task_id"] == "tune"]
+
+    def states(self) -> set[str | None]:
+        return {each["state"] for each in self.tries()}
+
+    def await_state(self, *states: str, seconds: float = PATIENCE_SECONDS) -> None:
+        until(lambda: self.states() and self.states() <= set(states), seconds=seconds, what=f"{self.dag} in {states}")
+
+    def mark(self, state: str) -> None:
+        self.airflow.call("PATCH", f"{self.path}/taskInstances/tune", {"new_state": state})
+
+    def mark_run(self, state: str) -> None:
+        self.airflow.call("PATCH", self.path, {"state": state})
+
+    def clear(self) -> None:
+        body = {"dry_run": False, "dag_run_id": self.run, "task_ids": ["tune"], "only_failed": False}
+        self.airflow.call("POST", f"/api/v2/dags/{self.dag}/clearTaskInstances", body)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[FakeSageMaker]:
+    service = FakeSageMaker()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def service(server: FakeSageMaker) -> FakeSageMaker:
+    server.reset()
+    return server
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, server: FakeSageMaker) -> Iterator[Airflow]:
+    """Airflow with the DAGs of the scenarios, started once."""
+    home = tmp_path_factory.mktemp("airflow")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = make_environment(home, port, server.endpoint)
+    log = home / "standalone.log"
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "airflow", "standalone"]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    running = Airflow(process, environment, port, log)
+    try:
+        until(lambda: process.poll() is not None or running.is_ready(), seconds=START_SECONDS, what="Airflow is ready")
+        assert process.poll() is None, log.read_text()[-3000:]
+        yield running
+    finally:
+        for each in (*running.triggerers, process):
+            stop(each)
+
+
+def make_environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "HPT_"))}
+    connection = {
+        "conn_type": "aws", "login": "AKIATEST", "password": "secret",
+        "extra": {"endpoint_url": endpoint, "region_name": REGION},
+    }  # fmt: skip
+    return {
+        **own,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}",  # Airflow starts itself by name
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_CONN_FAKE": json.dumps(connection),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "0",
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+    }
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End Airflow and all that it has started."""
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + STOP_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)

@@ -1,0 +1,150 @@
+"""Whatever happens to worker, triggerer or user: no tuning job is orphaned, doubled or a false success."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.airflow.fake_sagemaker import FakeSageMaker, end
+from tests.standalone.conftest import Airflow, Run, until
+
+pytestmark = pytest.mark.standalone
+
+CREATE, STOP, DESCRIBE, LIST = (
+    "CreateHyperParameterTuningJob",
+    "StopHyperParameterTuningJob",
+    "DescribeHyperParameterTuningJob",
+    "ListHyperParameterTuningJobs",
+)
+RUNNING, STOPPING = "InProgress", "Stopping"
+
+
+def statuses(service: FakeSageMaker) -> list[str]:
+    return [job["HyperParameterTuningJobStatus"] for job in service.jobs.values()]
+
+
+def end_all(service: FakeSageMaker) -> None:
+    for job in service.jobs.values():
+        if job["HyperParameterTuningJobStatus"] == RUNNING:
+            end(job)
+
+
+def start(airflow: Airflow, service: FakeSageMaker, dag: str, *, state: str) -> Run:
+    """Start a run and wait until its tuning job runs and its task waits."""
+    run = airflow.start(dag)
+    run.await_state(state)
+    # Two looks by the worker, one by who waits. Airflow tells a trigger of a user's act only once it has started.
+    until(lambda: service.count(DESCRIBE) >= 3, what="the wait has begun")
+    assert statuses(service) == [RUNNING]
+    return run
+
+
+class TestDeferred:
+    def test_it_ends_with_its_tuning_job(self, airflow: Airflow, service: FakeSageMaker) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        end_all(service)
+        run.await_state("success")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 0)
+
+    @pytest.mark.parametrize("state", ["failed", "success"])
+    def test_a_user_who_marks_it_stops_the_tuning_job(
+        self, airflow: Airflow, service: FakeSageMaker, state: str
+    ) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        run.mark(state)
+        until(lambda: statuses(service) == [STOPPING], what="the tuning job is stopped")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 1)
+
+    def test_a_user_who_fails_its_run_stops_the_tuning_job(self, airflow: Airflow, service: FakeSageMaker) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        run.mark_run("failed")
+        until(lambda: statuses(service) == [STOPPING], what="the tuning job is stopped")
+
+    def test_a_user_who_clears_it_stops_the_tuning_job_and_gets_a_new_one(
+        self, airflow: Airflow, service: FakeSageMaker
+    ) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        run.clear()
+        until(lambda: statuses(service) == [STOPPING, RUNNING], what="one is stopped, another one runs")
+        end_all(service)
+        run.await_state("success")
+        assert (statuses(service), service.count(CREATE)) == ([STOPPING, "Completed"], 2)
+
+    def test_a_triggerer_that_restarts_goes_on_waiting(self, airflow: Airflow, service: FakeSageMaker) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        airflow.kill_triggerers()
+        time.sleep(3)
+        assert statuses(service) == [RUNNING]
+        airflow.start_triggerer()
+        end_all(service)
+        run.await_state("success", seconds=150)
+        assert (service.count(CREATE), service.count(STOP)) == (1, 0)
+
+    def test_a_wait_that_times_out_stops_the_tuning_job(self, airflow: Airflow, service: FakeSageMaker) -> None:
+        run = airflow.start("impatient")
+        run.await_state("failed")
+        assert (statuses(service), service.count(CREATE)) == ([STOPPING], 1)
+
+    def test_a_service_that_is_out_of_order_for_a_while_is_waited_for(
+        self, airflow: Airflow, service: FakeSageMaker
+    ) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        service.fail_next("InternalFailure", status=500, times=12)
+        until(lambda: not service.faults, what="all faults were met")
+        end_all(service)
+        run.await_state("success")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 0)
+
+
+class TestBlocking:
+    def test_a_retry_after_a_killed_process_takes_over(self, airflow: Airflow, service: FakeSageMaker) -> None:
+        run = start(airflow, service, "blocking", state="running")
+        kill_task(airflow, run)
+        until(lambda: [each["try_number"] for each in run.tries()] == [2], what="the second try")
+        run.await_state("running")
+        until(lambda: service.count("ListTags") > 0, what="the second try has found the job")
+        end_all(service)
+        run.await_state("success")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 0)
+
+    def test_a_user_who_marks_it_stops_the_tuning_job(self, airflow: Airflow, service: FakeSageMaker) -> None:
+        run = start(airflow, service, "blocking", state="running")
+        run.mark("failed")
+        until(lambda: statuses(service) == [STOPPING], what="the tuning job is stopped")
+        assert service.count(CREATE) == 1
+
+    def test_a_process_that_is_ended_from_outside_leaves_the_tuning_job_to_the_retry(
+        self, airflow: Airflow, service: FakeSageMaker
+    ) -> None:
+        run = start(airflow, service, "blocking", state="running")
+        kill_task(airflow, run, signal.SIGTERM)
+        time.sleep(6)
+        assert statuses(service) == [RUNNING]
+        end_all(service)
+        run.await_state("success")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 0)
+
+
+def test_twenty_mapped_tasks_have_twenty_tuning_jobs_and_share_their_listings(
+    airflow: Airflow, service: FakeSageMaker
+) -> None:
+    run = airflow.start("mapped")
+    run.await_state("deferred", seconds=240)
+    until(lambda: service.count(DESCRIBE) >= 60, what="every wait has begun")
+    assert statuses(service) == [RUNNING] * 20
+    calls_before, listed_before, began = service.count(DESCRIBE), service.count(LIST), time.monotonic()
+    time.sleep(10)
+    seconds = time.monotonic() - began
+    assert service.count(DESCRIBE) == calls_before
+    assert 1 <= service.count(LIST) - listed_before <= seconds + 2
+    end_all(service)
+    run.await_state("success", seconds=240)
+    assert (service.count(CREATE), service.count(STOP)) == (20, 0)
+    assert {each["rendered_map_index"] for each in run.tries()} == {f"region-{i}" for i in range(20)}
+
+
+def kill_task(airflow: Airflow, run: Run, sent: int = signal.SIGKILL) -> None:
+    """Send a signal to the process that runs the task."""
+    (ti,) = run.tries()
+    os.kill(ti["pid"], sent)
