@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fast bench up setup
+.PHONY: demo test check fast compat bench up setup
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,11 @@ check: setup  ## Formatting, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+compat: setup  ## Airflow's tests on the oldest supported Airflow, in an environment of its own
+	@test -x .venv-compat/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-compat
+	@$(BIN)/uv pip install --quiet --python .venv-compat/bin/python 'apache-airflow==3.1.8' --editable '.[dev]'
+	.venv-compat/bin/python -m pytest -p no:cacheprovider tests/airflow
 
 bench: setup  ## Speed and search quality; each benchmark's own options are in benchmarks/README.md
 	$(BIN)/python benchmarks/import_cost.py

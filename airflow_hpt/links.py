@@ -32,6 +32,11 @@ def console_url(name: str, *, region: str, partition: str) -> str:
     return f"https://{prefix}{console}/sagemaker/home?region={region}#/hyper-tuning-jobs/{name}"
 
 
-def push_link(ti: Any, name: str, *, region: str, partition: str) -> None:
-    """Make the button of a running task work at once; Airflow itself would fill it in when the process ends."""
-    ti.xcom_push(key=TuningJobLink().xcom_key, value=console_url(name, region=region, partition=partition))
+def push_link(ti: Any, name: str, hook: Any) -> None:
+    """Make the button of a running task work at once; Airflow itself would fill it in when the process ends.
+
+    A local service has no console, so there the button stays empty.
+    """
+    if not hook.is_local:
+        url = console_url(name, region=hook.region, partition=hook.partition)
+        ti.xcom_push(key=TuningJobLink().xcom_key, value=url)

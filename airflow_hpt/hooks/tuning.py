@@ -103,6 +103,11 @@ class TuningHook(BaseHook):
         """Return the address of the service."""
         return str(self.get_conn().meta.endpoint_url)
 
+    @property
+    def is_local(self) -> bool:
+        """Say whether the service runs on this machine."""
+        return faults.is_local(self.endpoint)
+
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation of the SageMaker API, named as in its reference."""
         from botocore import xform_name

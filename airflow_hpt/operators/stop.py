@@ -62,7 +62,7 @@ class StopTuningJobOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Stop the tuning job and wait until its training jobs have ended."""
         name = job_name(self.job_name)
-        push_link(context["ti"], name, region=self.hook.region, partition=self.hook.partition)
+        push_link(context["ti"], name, self.hook)
         if not self.hook.stop(name):
             self.log.info("Tuning job %s had ended, or was being stopped, already.", name)
         if self.wait_for_completion:

@@ -181,7 +181,7 @@ class TuningJobOperator(BaseOperator):
         """Say at once, on every path, which tuning job this is: to `on_kill`, to other tasks and to the task's page."""
         self._job = name, context["ti"]
         context["ti"].xcom_push(key=JOB_NAME_XCOM, value=name)
-        push_link(context["ti"], name, region=self.hook.region, partition=self.hook.partition)
+        push_link(context["ti"], name, self.hook)
 
     def _settle(self, context: Context, name: str) -> dict[str, Any]:
         description = self.hook.describe(name)

@@ -76,7 +76,7 @@ class TuningJobSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait in the way that was asked for."""
         name = job_name(self.job_name)
-        push_link(context["ti"], name, region=self.hook.region, partition=self.hook.partition)
+        push_link(context["ti"], name, self.hook)
         if not self.deferrable:
             return super().execute(context)
         if seen := self.poke(context):
@@ -105,7 +105,7 @@ class TuningJobSensor(BaseSensorOperator):
         if problem := event.get("problem"):
             raise TuningJobUnsuccessful(f"{problem} The wait for tuning job {event['job_name']} is over.")
         description = self.hook.describe(event["job_name"])
-        push_link(context["ti"], event["job_name"], region=self.hook.region, partition=self.hook.partition)
+        push_link(context["ti"], event["job_name"], self.hook)
         return self._result(description)
 
     def _has_reached(self, description: Mapping[str, Any]) -> bool:

@@ -106,7 +106,10 @@ class FakeSageMaker:
             for job in self.jobs.values()
             if job.get("HyperParameterTuningEndTime", job["CreationTime"]) > body["LastModifiedTimeAfter"]
         ]
-        return {"HyperParameterTuningJobSummaries": summaries}
+        begin = int(body.get("NextToken", 0))
+        end = begin + body.get("MaxResults", 10)
+        more = {"NextToken": str(end)} if end < len(summaries) else {}
+        return {"HyperParameterTuningJobSummaries": summaries[begin:end], **more}
 
     def ListTags(self, body: Json) -> Json:  # noqa: N802
         return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags[body["ResourceArn"]].items()]}

@@ -15,6 +15,8 @@ from airflow_hpt.errors import (
     TuningJobTimedOut,
     TuningJobUnsuccessful,
 )
+from airflow_hpt.hooks.tuning import TuningHook
+from airflow_hpt.links import console_url
 from airflow_hpt.operators.stop import StopTuningJobOperator
 from airflow_hpt.operators.tuning import TuningJobOperator
 from tests.airflow.conftest import make_context
@@ -103,7 +105,10 @@ class TestResult:
         assert (result["status"], result["best_training_job"]) == ("InProgress", None)
 
     @pytest.mark.parametrize("deferrable", [True, False])
-    def test_name_and_link_are_there_before_the_job_ends(self, fake: FakeSageMaker, deferrable: bool) -> None:
+    def test_name_and_link_are_there_before_the_job_ends(
+        self, fake: FakeSageMaker, deferrable: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(TuningHook, "is_local", False)
         seen: list[dict[str, Any]] = []
         operator = make_operator(deferrable=deferrable)
         context = make_context(operator)
@@ -122,6 +127,23 @@ class TestResult:
         (name,) = fake.jobs
         url = f"https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1#/hyper-tuning-jobs/{name}"
         assert seen[0] == {"job_name": name, LINK: url}
+
+    def test_a_local_service_has_no_console_to_link_to(self, fake: FakeSageMaker) -> None:
+        operator = make_operator(wait_for_completion=False)
+        context = make_context(operator)
+        operator.execute(context)
+        assert LINK not in context["ti"].xcoms
+
+    @pytest.mark.parametrize(
+        ("region", "partition", "host"),
+        [
+            ("eu-west-1", "aws", "eu-west-1.console.aws.amazon.com"),
+            ("cn-north-1", "aws-cn", "console.amazonaws.cn"),
+            ("us-gov-west-1", "aws-us-gov", "console.amazonaws-us-gov.com"),
+        ],
+    )
+    def test_every_partition_has_a_console_of_its_own(self, region: str, partition: str, host: str) -> None:
+        assert console_url("x", region=region, partition=partition).startswith(f"https://{host}/sagemaker/home?region=")
 
 
 class TestIdentity:
