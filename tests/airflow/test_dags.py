@@ -1,6 +1,7 @@
 """The example DAGs, run by Airflow against the real local service."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ SMALL = {
 @pytest.fixture(scope="module")
 def dag_bag(airflow_db: Path) -> Any:
     """Every example DAG, known to the database."""
-    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
         session.merge(DagBundleModel(name="examples"))
-    bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="examples")
-    sync_bag_to_db(bag, "examples", None)
+    try:
+        home, more = import_module("airflow.dag_processing.dagbag"), {"bundle_name": "examples"}
+    except ImportError:  # before Airflow 3.2
+        home, more = import_module("airflow.models.dagbag"), {}
+    bag = home.BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, **more)
+    home.sync_bag_to_db(bag, "examples", None)
     return bag
 
 
