@@ -18,6 +18,9 @@ def typed_request(hook: TuningHook, config: Any, *, parameter: str = "config") -
     """Return the request that a rendered `config` stands for; the argument is left as it is."""
     shape = hook.get_conn().meta.service_model.operation_model(OPERATION).input_shape
     request: dict[str, Any] = _typed(mapping(config, parameter), shape)
+    for definition in request.get("TrainingJobDefinitions") or [request.get("TrainingJobDefinition")]:
+        if isinstance(definition, dict) and isinstance(role := definition.get("RoleArn"), str):
+            definition["RoleArn"] = hook.role_arn(role)
     return request
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from airflow.sdk import BaseHook
 
 from airflow_hpt._compat import airflow_error
+from airflow_hpt.domain.names import ACCOUNT
 from airflow_hpt.errors import CredentialsExpired, InvalidRequest, TuningJobTimedOut
 from airflow_hpt.hooks import faults
 from airflow_hpt.hooks.clients import ClientSettings, client_for, forget
@@ -130,6 +131,16 @@ class TuningHook(BaseHook):
     def describe(self, name: str) -> dict[str, Any]:
         """Return the description of the tuning job `name`."""
         return self.call("DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
+
+    def role_arn(self, role: str) -> str:
+        """Return the ARN of a role that may be given by its name."""
+        if role.startswith("arn:"):
+            return role
+        if self.is_local:
+            return f"arn:aws:iam::{ACCOUNT}:role/{role}"  # a local service has no roles, but wants one named
+        iam = self.client("iam")
+        with faults.translated(f"GetRole {role}", endpoint=iam.meta.endpoint_url, connection=self.aws_conn_id):
+            return str(iam.get_role(RoleName=role)["Role"]["Arn"])
 
     def tags(self, arn: str) -> dict[str, str]:
         """Return the tags of a job."""

@@ -22,6 +22,7 @@ from airflow_hpt.hooks.progress import is_terminal
 from airflow_hpt.hooks.requests import check_request, mapping, typed_request
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.tuning import TuningHook
+from airflow_hpt.lineage import operator_lineage
 from airflow_hpt.links import TuningJobLink, push_link
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class TuningJobOperator(BaseOperator):
         self.stop_on_timeout = stop_on_timeout
         self.stop_on_kill = StopOnKill(stop_on_kill)
         self._job: tuple[str, Any] | None = None
+        self._outcome: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
 
     @cached_property
     def hook(self) -> TuningHook:
@@ -157,6 +159,10 @@ class TuningJobOperator(BaseOperator):
             self.hook.stop(name)
             self.log.info("Stopped tuning job %s together with its task.", name)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return data in, parents in and model out, for Airflow's OpenLineage provider."""
+        return operator_lineage(*self._outcome) if self._outcome else None
+
     def order(self, context: Context) -> Order:
         """Return what to ask for, from the rendered fields; nothing is started."""
         ti = context["ti"]
@@ -194,7 +200,9 @@ class TuningJobOperator(BaseOperator):
             description = self._wait(name, seconds)
         if is_terminal(description):
             check(self.hook, description, self.stopped)
-        return self._publish(context, tuning_result(self.hook, description))
+        result = tuning_result(self.hook, description)
+        self._outcome = description, result
+        return self._publish(context, result)
 
     def _seconds_left(self, description: Mapping[str, Any]) -> float:
         allowed = self.max_ingestion_time or LONGEST_TUNING_JOB.total_seconds()

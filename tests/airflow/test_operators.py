@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -450,6 +451,25 @@ class TestRequest:
         config["TrainingJobDefinitions"] = [{**definition, "DefinitionName": name} for name in ("svm", "forest")]
         fake.on_describe = end_after(1)
         assert run(make_operator(config=config))["status"] == "Completed"
+
+    def test_a_role_may_be_given_by_its_name(self, fake: FakeSageMaker) -> None:
+        config = make_config()
+        config["TrainingJobDefinition"]["RoleArn"] = "tuning"
+        run(make_operator(config=config, wait_for_completion=False))
+        (job,) = fake.jobs.values()
+        assert job["TrainingJobDefinition"]["RoleArn"] == "arn:aws:iam::000000000000:role/tuning"
+
+    def test_aws_is_asked_for_a_role_by_its_name(self, fake: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Iam:
+            meta = SimpleNamespace(endpoint_url="https://iam.amazonaws.com")
+
+            def get_role(self, *, RoleName: str) -> Any:  # noqa: N803
+                return {"Role": {"Arn": f"arn:aws:iam::123456789012:role/service-role/{RoleName}"}}
+
+        hook = TuningHook("fake")
+        monkeypatch.setattr(TuningHook, "is_local", False)
+        monkeypatch.setattr(hook, "client", lambda service: Iam())
+        assert hook.role_arn("tuning") == "arn:aws:iam::123456789012:role/service-role/tuning"
 
 
 class TestStop:
