@@ -48,3 +48,11 @@ def airflow_error(name: str) -> type[BaseException]:
         home = import_module("airflow.exceptions")
     found: type[BaseException] = getattr(home, name)
     return found
+
+
+def metrics() -> Any:
+    """Return Airflow's metrics."""
+    try:
+        return import_module("airflow.sdk.observability.stats").Stats
+    except ImportError:  # before Airflow 3.2
+        return import_module("airflow.stats").Stats

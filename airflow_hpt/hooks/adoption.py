@@ -12,6 +12,7 @@ from airflow_hpt.errors import AlreadyExists, NotFound
 from airflow_hpt.hooks.identity import LINEAGE_TAG, REQUEST_TAG, TaskIdentity, with_tags
 from airflow_hpt.hooks.outcome import is_wasted
 from airflow_hpt.hooks.policies import Stopped
+from airflow_hpt.hooks.telemetry import count
 from airflow_hpt.hooks.tuning import TuningHook
 
 logger = logging.getLogger(__name__)
@@ -54,11 +55,13 @@ def ensure_job(hook: TuningHook, order: Order) -> str:
         found = _find(hook, name) or _create(hook, name, order)
         if found is None:
             logger.info("Created tuning job %s.", name)
+            count("tuning_jobs_created")
             return name
         _check_owner(hook, found, order)
         status = found["HyperParameterTuningJobStatus"]
         if not is_wasted(found, order.stopped):
             logger.info("Took over tuning job %s (%s), started by an earlier try of this task.", name, status)
+            count("tuning_jobs_taken_over", status=status)
             return name
         logger.info("Tuning job %s of an earlier try is %s; this try gets a new one.", name, status)
     raise AlreadyExists(f"{MOST_ATTEMPTS} tuning jobs of this task have failed, the last one {name}; clear the task.")

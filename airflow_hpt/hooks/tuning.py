@@ -14,6 +14,7 @@ from airflow_hpt.errors import CredentialsExpired, InvalidRequest, TuningJobTime
 from airflow_hpt.hooks import faults
 from airflow_hpt.hooks.clients import ClientSettings, client_for, forget
 from airflow_hpt.hooks.progress import Watch
+from airflow_hpt.hooks.telemetry import count
 
 UNFETCHED = object()
 
@@ -85,6 +86,7 @@ class TuningHook(BaseHook):
 
     def sit_out(self, fault: Exception) -> None:
         """Get ready for a later attempt: when the credentials have expired, it reads the connection anew."""
+        count("faults_sat_out", kind=type(fault).__name__)
         if isinstance(fault, CredentialsExpired):
             forget(self._connection)
             self._connection = UNFETCHED
@@ -157,6 +159,7 @@ class TuningHook(BaseHook):
             self.call("StopHyperParameterTuningJob", HyperParameterTuningJobName=name)
         except InvalidRequest:
             return False
+        count("tuning_jobs_stopped")
         return True
 
     def wait(self, name: str, *, poll_seconds: float, seconds: float | None = None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from airflow_hpt.hooks.policies import StopOnKill, Stopped
 from airflow_hpt.hooks.progress import is_terminal
 from airflow_hpt.hooks.requests import check_request, mapping, typed_request
 from airflow_hpt.hooks.result import tuning_result
+from airflow_hpt.hooks.telemetry import span
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.lineage import operator_lineage
 from airflow_hpt.links import TuningJobLink, push_link
@@ -117,9 +118,11 @@ class TuningJobOperator(BaseOperator):
         """Create the tuning job or take over an earlier try's, and wait for it unless told otherwise."""
         try:
             order = self.order(context)
-            if self.stop_on_kill is not StopOnKill.NEVER:
-                stop_predecessors(self.hook, order)
-            name = ensure_job(self.hook, order)
+            with span("submit", generation=order.identity.generation) as opened:
+                if self.stop_on_kill is not StopOnKill.NEVER:
+                    stop_predecessors(self.hook, order)
+                name = ensure_job(self.hook, order)
+                opened.set_attribute("hpt.tuning_job", name)
         except InvalidRequest as error:  # the same request would be refused again
             raise airflow_error("AirflowFailException")(str(error)) from error
         self._announce(context, name)
@@ -200,7 +203,8 @@ class TuningJobOperator(BaseOperator):
             description = self._wait(name, seconds)
         if is_terminal(description):
             check(self.hook, description, self.stopped)
-        result = tuning_result(self.hook, description)
+        with span("result", tuning_job=name, status=description["HyperParameterTuningJobStatus"]):
+            result = tuning_result(self.hook, description)
         self._outcome = description, result
         return self._publish(context, result)
 
@@ -230,7 +234,8 @@ class TuningJobOperator(BaseOperator):
 
     def _wait(self, name: str, seconds: float) -> dict[str, Any]:
         try:
-            return self.hook.wait(name, poll_seconds=self.check_interval, seconds=seconds)
+            with span("wait", tuning_job=name):
+                return self.hook.wait(name, poll_seconds=self.check_interval, seconds=seconds)
         except TuningJobTimedOut as error:
             raise self._timed_out(name) from error
         except airflow_error("AirflowTaskTimeout"):
