@@ -18,6 +18,7 @@ _HOMES = {
     "Minimize": "airflow_hpt.config",
     "latest": "airflow_hpt.hooks.parents",
     "tuning_job_config": "airflow_hpt.config",
+    "tuning_retry_policy": "airflow_hpt.retries",
     "StopTuningJobOperator": "airflow_hpt.operators.stop",
     "TuningHook": "airflow_hpt.hooks.tuning",
     "TuningJobOperator": "airflow_hpt.operators.tuning",

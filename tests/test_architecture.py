@@ -29,13 +29,25 @@ ALLOWED: dict[str, set[str]] = {
     "lineage": {"domain", "errors", "_compat"},
     "plugin": {"hooks", "links", "domain", "errors", "_compat"},
     "config": {"domain", "errors"},  # tuning_job_config(...) and its range classes
+    "retries": {"errors"},
     "provider_info": set(),
     "testing": {"local", "errors"},
 }
 
 # Foreign packages that only some layers may import.
 CONFINED: dict[str, set[str]] = {
-    "airflow": {"_compat", "hooks", "triggers", "operators", "sensors", "decorators", "links", "lineage", "plugin"},
+    "airflow": {
+        "_compat",
+        "hooks",
+        "triggers",
+        "operators",
+        "sensors",
+        "decorators",
+        "links",
+        "lineage",
+        "plugin",
+        "retries",
+    },
     "numpy": {"local.search", "local.runner.algorithms"},
     "scipy": {"local.search", "local.runner.algorithms"},
     "sqlite3": {"local.store"},
