@@ -15,6 +15,7 @@ from airflow_hpt.domain.warm_start import check_parents, fitting_type, parent_fr
 from airflow_hpt.errors import InvalidRequest, NotFound
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
 from airflow_hpt.hooks.identity import DATA_TAG, REASON_TAG, with_tags
+from airflow_hpt.hooks.narrowing import narrowed
 from airflow_hpt.hooks.parents import parent_names
 from airflow_hpt.hooks.policies import OnNoParents, ParentsPolicy
 from airflow_hpt.hooks.requests import mapping, typed_request
@@ -39,6 +40,7 @@ class Wish:
     warm_start_type: str
     parents_policy: ParentsPolicy
     on_no_parents: OnNoParents
+    narrow_ranges: float | None
     data_fingerprint: Any
     own_tags: Mapping[str, str]
 
@@ -50,6 +52,12 @@ class Candidate:
     job: ParentJob
     description: Mapping[str, Any]
     fingerprint: str | None
+
+    @property
+    def best(self) -> Mapping[str, str]:
+        """Return the tuned hyperparameters of the best training job, none if there is none."""
+        tuned: Mapping[str, str] = self.description.get("BestTrainingJob", {}).get("TunedHyperParameters", {})
+        return tuned
 
 
 def warm_request(hook: TuningHook, wish: Wish) -> dict[str, Any]:
@@ -66,6 +74,8 @@ def warm_request(hook: TuningHook, wish: Wish) -> dict[str, Any]:
     if not candidates:
         return _cold(request, wish)
     jobs = [each.job for each in candidates]
+    if wish.narrow_ranges is not None:
+        request = narrowed(request, [each.best for each in candidates], keep=wish.narrow_ranges)
     reason = "It was asked for."
     if kind is None:
         kind, reason = fitting_type(spec, jobs, changed_data=_changed_data(candidates, fingerprint))

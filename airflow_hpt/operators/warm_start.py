@@ -26,6 +26,7 @@ class WarmStartTuningJobOperator(TuningJobOperator):
         job's own), `TransferLearning` (new data or a new version of the algorithm), or `auto` to find out (templated)
     :param parents_policy: `fail` on a parent that breaks a rule, or `drop` it and log why
     :param on_no_parents: `fail` without a usable parent, or start `cold`
+    :param narrow_ranges: cut every numeric range to this share (above 0, at most 1) around the parents' best values
     :param data_fingerprint: as for `TuningJobOperator`; read from the data where `auto` has to choose the type
     """
 
@@ -44,6 +45,7 @@ class WarmStartTuningJobOperator(TuningJobOperator):
         warm_start_type: str = "auto",
         parents_policy: str = ParentsPolicy.FAIL,
         on_no_parents: str = OnNoParents.FAIL,
+        narrow_ranges: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(config=config, **kwargs)
@@ -52,6 +54,11 @@ class WarmStartTuningJobOperator(TuningJobOperator):
         self.warm_start_type = warm_start_type
         self.parents_policy = ParentsPolicy(parents_policy)
         self.on_no_parents = OnNoParents(on_no_parents)
+        self.narrow_ranges = narrow_ranges
+        if narrow_ranges is not None and not 0 < narrow_ranges <= 1:
+            raise ValueError(
+                f"narrow_ranges is the share of a range to keep, above 0 and at most 1; not {narrow_ranges}."
+            )
 
     def request(self, context: Context) -> dict[str, Any]:
         """Return the request with its parents, checked against every rule that is known."""
@@ -65,6 +72,7 @@ class WarmStartTuningJobOperator(TuningJobOperator):
             warm_start_type=self.warm_start_type,
             parents_policy=self.parents_policy,
             on_no_parents=self.on_no_parents,
+            narrow_ranges=self.narrow_ranges,
             data_fingerprint=READ if is_open else self.data_fingerprint,
             own_tags=TaskIdentity.of(context["ti"]).tags(),
         )

@@ -196,6 +196,52 @@ class TestRequest:
         with pytest.raises(AirflowFailException, match=r"no parents .* to inherit the request from\. Pass `config`"):
             run(config=None, parents=latest("digits"), on_no_parents="cold")
 
+    @pytest.mark.parametrize(
+        ("keep", "bests", "cost", "degree"),
+        [
+            (0.2, [("1.0", "3")], (0.630957, 1.584893), (2, 4)),  # half the share on either side, as it is scaled
+            (0.2, [("0.1", "1")], (0.1, 0.158489), (1, 2)),  # cut off at the range's own end
+            (0.5, [("0.1", "1"), ("10.0", "5")], (0.1, 10.0), (1, 5)),  # from the lowest to the highest best value
+            (1.0, [("1.0", "3")], (0.1, 10.0), (1, 5)),
+        ],
+    )
+    def test_ranges_can_be_narrowed_to_what_was_best(
+        self,
+        fake: FakeSageMaker,
+        keep: float,
+        bests: Any,
+        cost: tuple[float, float],
+        degree: tuple[int, int],
+    ) -> None:
+        config = make_config()
+        ranges = config["HyperParameterTuningJobConfig"]["ParameterRanges"]
+        ranges["ContinuousParameterRanges"][0]["ScalingType"] = "Logarithmic"
+        for number, (best_c, best_degree) in enumerate(bests):
+            add_parent(fake, f"parent-{number}")
+            fake.jobs[f"parent-{number}"]["BestTrainingJob"]["TunedHyperParameters"] |= {
+                "C": best_c,
+                "degree": best_degree,
+            }
+        run(config=config, parents=[f"parent-{number}" for number in range(len(bests))], narrow_ranges=keep)
+        asked = created(fake)["HyperParameterTuningJobConfig"]["ParameterRanges"]
+        (continuous,), (integer,) = asked["ContinuousParameterRanges"], asked["IntegerParameterRanges"]
+        assert (float(continuous["MinValue"]), float(continuous["MaxValue"])) == pytest.approx(cost, rel=1e-5)
+        assert (int(integer["MinValue"]), int(integer["MaxValue"])) == degree
+        assert asked["CategoricalParameterRanges"] == ranges["CategoricalParameterRanges"]
+
+    def test_a_hyperparameter_that_no_parent_has_tuned_keeps_its_range(self, fake: FakeSageMaker) -> None:
+        add_parent(fake, "parent")
+        del fake.jobs["parent"]["BestTrainingJob"]
+        run(parents="parent", narrow_ranges=0.1)
+        assert created(fake)["HyperParameterTuningJobConfig"]["ParameterRanges"]["ContinuousParameterRanges"] == [
+            {"Name": "C", "MinValue": "0.1", "MaxValue": "10"}
+        ]
+
+    @pytest.mark.parametrize("keep", [0, -0.5, 1.5])
+    def test_a_share_that_is_none_is_refused(self, keep: float) -> None:
+        with pytest.raises(ValueError, match=f"above 0 and at most 1; not {keep}"):
+            run(parents="parent", narrow_ranges=keep)
+
     def test_a_retry_takes_over_without_looking_for_parents_again(self, fake: FakeSageMaker) -> None:
         add_parent(fake, "parent")
         first = run(parents="parent")
