@@ -29,8 +29,20 @@ def was_ended_by_a_user(ti: Any) -> bool:
 
     A worker that is shut down, or that Airflow's API has become out of reach for, leaves the task running.
     """
-    states = ti.get_task_states(ti.dag_id, ti.map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
-    return any(state != "running" for state in states.get(ti.run_id, {}).values())
+    return any(state != "running" for state in _states(ti))
+
+
+def was_marked_by_a_user(ti: Any) -> bool:
+    """Say whether somebody has marked a task instance that was deferred; for Airflow before 3.3."""
+    return any(state in ("failed", "success", "skipped") for state in _states(ti))
+
+
+def _states(ti: Any) -> list[str | None]:
+    """Return what Airflow now takes a task instance for."""
+    runtime = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+    wanted = {"map_index": ti.map_index, "task_ids": [ti.task_id], "run_ids": [ti.run_id]}
+    states: dict[str, dict[str, str | None]] = runtime.get_task_states(ti.dag_id, **wanted)
+    return list(states.get(ti.run_id, {}).values())
 
 
 def called_with(function: Any, arguments: Any, context: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_hpt._compat import shares_polls
+from airflow_hpt._compat import shares_polls, was_marked_by_a_user
 from airflow_hpt.errors import HptError, NotFound
 from airflow_hpt.hooks.faults import PASSING
 from airflow_hpt.hooks.outcome import has_reached
@@ -95,6 +95,9 @@ class TuningJobFinished(BaseEventTrigger):
                     await asyncio.sleep(watch.pause * random.uniform(0.9, 1.0))
         except HptError as error:
             problem = str(error)
+        except asyncio.CancelledError:
+            await self._stop_if_marked()
+            raise
         yield await self._event(watch, started, problem)
 
     def shared_stream_key(self) -> Hashable | None:
@@ -149,6 +152,15 @@ class TuningJobFinished(BaseEventTrigger):
             await self._hook.prepare()
             if await asyncio.to_thread(self._hook.stop, self.job_name):
                 self.log.info("Stopped tuning job %s: its task was ended by a user.", self.job_name)
+
+    async def _stop_if_marked(self) -> None:
+        """Do what `on_kill` does, on an Airflow that has none and cancels for other reasons too."""
+        if hasattr(BaseEventTrigger, "on_kill") or self.task_instance is None:
+            return
+        from asgiref.sync import sync_to_async
+
+        if await sync_to_async(was_marked_by_a_user)(self.task_instance):
+            await TuningJobFinished.on_kill(self)
 
     async def _look(self, watch: Watch) -> None:
         try:

@@ -73,12 +73,18 @@ class FakeTaskInstance(SimpleNamespace):
     def xcom_push(self, *, key: str, value: Any) -> None:
         self.xcoms[key] = value
 
-    def get_task_states(self, dag_id: str, map_index: int, *, task_ids: list[str], run_ids: list[str]) -> Any:
-        """Return what Airflow takes the task for, as it does in the real thing: by run and task."""
-        return {self.run_id: {self.task_id: self.known_as}}
-
     def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
         return self.xcoms.get(key)
+
+
+def set_state(monkeypatch: pytest.MonkeyPatch, state: str | None) -> None:
+    """Let Airflow take every task for being in a state."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    def get_task_states(dag_id: str, *, task_ids: list[str], run_ids: list[str], map_index: int) -> Any:
+        return {run: dict.fromkeys(task_ids, state) for run in run_ids}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
 
 
 class FakeOutletEvents:
@@ -99,7 +105,7 @@ def make_context(operator: Any, *, max_tries: int = 0, run_id: str = "run-1", ma
     """Return the context of one try of a task."""
     ti = FakeTaskInstance(
         dag_id="retrain", run_id=run_id, task_id=operator.task_id, map_index=map_index, max_tries=max_tries,
-        task=operator, xcoms={}, known_as="running",
+        task=operator, xcoms={},
     )  # fmt: skip
     return {"ti": ti, "task_instance": ti, "outlet_events": FakeOutletEvents()}
 

@@ -20,7 +20,7 @@ from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.links import console_url
 from airflow_hpt.operators.stop import StopTuningJobOperator
 from airflow_hpt.operators.tuning import TuningJobOperator
-from tests.airflow.conftest import make_context
+from tests.airflow.conftest import make_context, set_state
 from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
 from tests.airflow.requests import make_config
 
@@ -364,12 +364,12 @@ class TestKill:
         ],
     )
     def test_a_killed_worker_stops_the_job_if_asked_to(
-        self, fake: FakeSageMaker, policy: str, known_as: str, status: str
+        self, fake: FakeSageMaker, policy: str, known_as: str, status: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         operator = make_operator(stop_on_kill=policy, wait_for_completion=False)
         context = make_context(operator)
         operator.execute(context)
-        context["ti"].known_as = known_as
+        set_state(monkeypatch, known_as)
         operator.on_kill()
         (job,) = fake.jobs.values()
         assert job["HyperParameterTuningJobStatus"] == status

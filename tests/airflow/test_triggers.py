@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from airflow_hpt.hooks import clients
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.triggers import tuning as module
 from airflow_hpt.triggers.tuning import TuningJobFinished
+from tests.airflow.conftest import set_state
 from tests.airflow.fake_sagemaker import FakeSageMaker, Refusal, end
 from tests.airflow.requests import make_config
 
@@ -100,6 +102,31 @@ def test_a_user_who_ends_the_task_stops_the_job_if_asked_to(
     fake: FakeSageMaker, job: dict[str, Any], stop_on_kill: bool, status: str
 ) -> None:
     asyncio.run(make_trigger(stop_on_kill=stop_on_kill).on_kill())
+    assert job["HyperParameterTuningJobStatus"] == status
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("failed", "Stopping"), ("success", "Stopping"), ("deferred", "InProgress"), ("scheduled", "InProgress")],
+)
+def test_before_airflow_3_3_a_cancelled_trigger_asks_what_has_happened(
+    fake: FakeSageMaker, job: dict[str, Any], state: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such an Airflow cancels triggers of marked tasks, of restarts and of timeouts, and says not why."""
+    monkeypatch.delattr("airflow.triggers.base.BaseTrigger.on_kill", raising=False)
+    set_state(monkeypatch, state)
+    trigger = make_trigger(stop_on_kill=True)
+    trigger._task_instance = SimpleNamespace(dag_id="retrain", task_id="tune", run_id="run-1", map_index=-1)
+
+    async def cancel_while_waiting() -> None:
+        waiting = asyncio.create_task(anext(trigger.run()))
+        while not fake.count(DESCRIBE):
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(cancel_while_waiting())
     assert job["HyperParameterTuningJobStatus"] == status
 
 
