@@ -1,4 +1,4 @@
-"""One real Airflow for the session, and a fake SageMaker that the tests are in charge of."""
+"""One real Airflow for the session; a fake SageMaker that tests are in charge of, and a real local service."""
 
 import json
 import os
@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
+from airflow_hpt.local import daemon
+from airflow_hpt.local.environment import CONNECTION, variables
+from airflow_hpt.local.home import Home, Settings
 from tests.airflow.fake_sagemaker import REGION, FakeSageMaker
+from tests.standalone.local_jobs import LocalJobs
 
 ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).parent / "dags"
 PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+ENDS = {"success", "failed"}
 START_SECONDS = 240
 PATIENCE_SECONDS = 90
 STOP_SECONDS = 30
@@ -68,12 +74,18 @@ class Airflow:
     def is_ready(self) -> bool:
         try:
             health = self.call("GET", "/api/v2/monitor/health")
-            known = self.call("GET", "/api/v2/dags")["dags"]
         except (OSError, ValueError):
             return False
-        return len(known) == 4 and all((health.get(part) or {}).get("status") == "healthy" for part in PARTS)
+        return all((health.get(part) or {}).get("status") == "healthy" for part in PARTS)
+
+    def knows(self, dag: str) -> bool:
+        try:
+            return bool(self.call("GET", f"/api/v2/dags/{dag}"))
+        except HTTPError:
+            return False
 
     def start(self, dag: str) -> "Run":
+        until(lambda: self.knows(dag), what=f"Airflow has read the DAG {dag}")
         self.runs += 1
         run = f"run-{self.runs}"
         self.call("POST", f"/api/v2/dags/{dag}/dagRuns", {"dag_run_id": run, "logical_date": None})
@@ -118,7 +130,20 @@ class Run:
         return {each["state"] for each in self.tries()}
 
     def await_state(self, *states: str, seconds: float = PATIENCE_SECONDS) -> None:
-        until(lambda: self.states() and self.states() <= set(states), seconds=seconds, what=f"{self.dag} in {states}")
+        def is_there() -> bool:
+            now = self.states()
+            if now and now <= ENDS and not now <= set(states):
+                pytest.fail(f"{self.dag} has ended as {now}, not {states}:\n{self.log()[-3000:]}")
+            return bool(now) and now <= set(states)
+
+        until(is_there, seconds=seconds, what=f"{self.dag} in {states}")
+
+    def state(self) -> str:
+        return str(self.airflow.call("GET", self.path)["state"])
+
+    def log(self) -> str:
+        """Return the log of the first try."""
+        return json.dumps(self.airflow.call("GET", f"{self.path}/taskInstances/tune/logs/1?full_content=true"))
 
     def mark(self, state: str) -> None:
         self.airflow.call("PATCH", f"{self.path}/taskInstances/tune", {"new_state": state})
@@ -145,12 +170,47 @@ def service(server: FakeSageMaker) -> FakeSageMaker:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, server: FakeSageMaker) -> Iterator[Airflow]:
+def local_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalJobs]:
+    home = Home(tmp_path_factory.mktemp("local"))
+    service = daemon.start(home, Settings(port=0, slots=8))
+    yield LocalJobs(home, service.settings)
+    daemon.stop(home)
+
+
+@pytest.fixture
+def local(local_session: LocalJobs) -> Iterator[LocalJobs]:
+    local_session.forget()
+    yield local_session
+    local_session.stop_all()
+
+
+@pytest.fixture(scope="session")
+def nobody() -> Iterator[str]:
+    """An address that refuses connections and will not be given to anybody else."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def connections(server: FakeSageMaker, local_session: LocalJobs, nobody: str) -> dict[str, str]:
+    """The connections of the scenarios, as environment variables."""
+    local = variables(local_session.home, local_session.settings)[CONNECTION]
+    return {
+        CONNECTION: local,
+        "AIRFLOW_CONN_HPT_WRONG_KEYS": json.dumps(json.loads(local) | {"password": "out of date"}),
+        "AIRFLOW_CONN_HPT_NOBODY": make_connection(nobody),
+        "AIRFLOW_CONN_FAKE": make_connection(server.endpoint),
+    }
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, connections: dict[str, str]) -> Iterator[Airflow]:
     """Airflow with the DAGs of the scenarios, started once."""
     home = tmp_path_factory.mktemp("airflow")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    environment = make_environment(home, port, server.endpoint)
+    environment = make_environment(home, port) | connections
     log = home / "standalone.log"
     with log.open("w") as output:
         command = [sys.executable, "-m", "airflow", "standalone"]
@@ -165,18 +225,19 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, server: FakeSageMaker) -> 
             stop(each)
 
 
-def make_environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
+def make_connection(endpoint: str) -> str:
+    """Return an Airflow connection, as an environment variable holds it."""
+    extra = {"endpoint_url": endpoint, "region_name": REGION}
+    return json.dumps({"conn_type": "aws", "login": "AKIATEST", "password": "secret", "extra": extra})
+
+
+def make_environment(home: Path, port: int) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "HPT_"))}
-    connection = {
-        "conn_type": "aws", "login": "AKIATEST", "password": "secret",
-        "extra": {"endpoint_url": endpoint, "region_name": REGION},
-    }  # fmt: skip
     return {
         **own,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}",  # Airflow starts itself by name
         "PYTHONPATH": str(ROOT),
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONN_FAKE": json.dumps(connection),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
