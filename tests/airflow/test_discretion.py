@@ -1,5 +1,6 @@
 """What a tuning task keeps to itself, and what it does not ask for."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -23,9 +24,10 @@ def make_secretive_config() -> dict[str, Any]:
     return config
 
 
-def start(config: dict[str, Any]) -> None:
-    operator = TuningJobOperator(task_id="tune", config=config, aws_conn_id="fake", wait_for_completion=False)
-    operator.execute(make_context(operator))
+def start(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    settings = {"task_id": "tune", "config": config, "aws_conn_id": "fake", "wait_for_completion": False}
+    operator = TuningJobOperator(**{**settings, **changes})
+    return operator.execute(make_context(operator))
 
 
 def test_the_log_of_a_task_does_not_hold_its_request(
@@ -48,3 +50,12 @@ def test_only_rights_on_the_tuning_api_are_needed(fake: FakeSageMaker) -> None:
         "ListTags",
         "ListTrainingJobsForHyperParameterTuningJob",
     }
+
+
+def test_without_waiting_nothing_is_deferred(fake: FakeSageMaker) -> None:
+    assert start(make_config(), deferrable=True)["status"] == "InProgress"
+
+
+def test_deferring_needs_no_aiobotocore() -> None:
+    """The tests of deferred tasks would not run here if it did."""
+    assert find_spec("aiobotocore") is None
