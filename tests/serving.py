@@ -105,7 +105,7 @@ class RawClient:
             return Reply(response.status, dict(response.headers.items()), response.read())
         except OSError as error:
             self.close()
-            if is_used and isinstance(error, http.client.RemoteDisconnected):  # it had been idle for too long
+            if is_used and isinstance(error, ConnectionError):  # it had been idle for too long
                 return self._exchange(body, headers, method=method, path=path)
             raise
 
