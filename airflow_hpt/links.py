@@ -35,8 +35,7 @@ def console_url(name: str, *, region: str, partition: str) -> str:
 def push_link(ti: Any, name: str, hook: Any) -> None:
     """Make the button of a running task work at once; Airflow itself would fill it in when the process ends.
 
-    A local service has no console, so there the button stays empty.
+    A local service has no console, so there the button leads nowhere.
     """
-    if not hook.is_local:
-        url = console_url(name, region=hook.region, partition=hook.partition)
-        ti.xcom_push(key=TuningJobLink().xcom_key, value=url)
+    url = "" if hook.is_local else console_url(name, region=hook.region, partition=hook.partition)
+    ti.xcom_push(key=TuningJobLink().xcom_key, value=url)

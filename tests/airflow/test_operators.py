@@ -133,7 +133,7 @@ class TestResult:
         operator = make_operator(wait_for_completion=False)
         context = make_context(operator)
         operator.execute(context)
-        assert LINK not in context["ti"].xcoms
+        assert context["ti"].xcoms[LINK] == ""
 
     @pytest.mark.parametrize(
         ("region", "partition", "host"),
