@@ -59,13 +59,20 @@ def start(home: Home, settings: Settings) -> Running:
     deadline = time.monotonic() + START_PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if service := _answering(home):
+            if service.pid != process.pid:
+                _end(process)  # another start was faster; this one must not take over when that service stops
             return service
         if process.poll() is not None and home.serving_pid() is None:
             break
         time.sleep(0.03)
     reason = "did not answer in time" if process.poll() is None else f"ended with code {process.returncode}"
-    process.terminate()
+    _end(process)
     raise ServiceUnavailable(f"The local service {reason}:\n{_tail(home, offset)}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
 
 
 def _arguments(home: Home, settings: Settings) -> list[str]:

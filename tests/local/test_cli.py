@@ -43,6 +43,8 @@ def test_of_several_starts_at_once_one_starts_it_and_all_succeed(home: Home) -> 
         starts = [pool.submit(airflow_hpt, "local", "start", "--home", home.path, "--port", 0) for _ in range(3)]
         printed = [start.result() for start in starts]
     assert all(f"runs at {home.last_settings().endpoint} (process {home.serving_pid()})" in text for text in printed)
+    named = subprocess.check_output(["pgrep", "-f", str(home.path)], text=True).split()
+    assert named == [str(home.serving_pid())], "a slower start is left, and would take over when this service stops"
 
 
 def test_a_port_in_use_is_a_clear_error(home: Home) -> None:
