@@ -55,18 +55,18 @@ def test_counters_name_every_status_even_at_zero() -> None:
 
 
 def test_counters_tell_faults_of_the_platform_from_those_of_the_script() -> None:
-    states = [*TrainingState, FAILED]
+    states = [*TrainingState, FAILED, FAILED]
     trainings = [
         make_training(i, state=state, is_retryable=i > len(TrainingState)) for i, state in enumerate(states, 1)
     ]
     assert training_counters(tally(trainings)) == {
         "Completed": 1,
         "InProgress": 3,
-        "RetryableError": 1,
+        "RetryableError": 2,
         "NonRetryableError": 1,
         "Stopped": 1,
     }
-    assert objective_counters(tally(trainings)) == {"Succeeded": 2, "Pending": 3, "Failed": 2}
+    assert objective_counters(tally(trainings)) == {"Succeeded": 2, "Pending": 3, "Failed": 3}
 
 
 def test_a_tuning_job_is_called_what_its_request_calls_it() -> None:

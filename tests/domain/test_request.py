@@ -107,6 +107,7 @@ def test_several_definitions_each_bring_objective_and_ranges() -> None:
         ({"name": "a_b"}, "Member must satisfy regular expression pattern: "),
         ({"name": "-a"}, "regular expression"),
         ({"name": "a-"}, "regular expression"),
+        ({"name": "a" * 31 + "-"}, "regular expression"),
         ({"name": 5}, "HyperParameterTuningJobName must be a string, but is 5"),
         ({"top": {"TrainingJobDefinition": None}}, "either TrainingJobDefinition or TrainingJobDefinitions"),
         ({"top": {"TrainingJobDefinitions": [make_part("a")]}}, "either TrainingJobDefinition or TrainingJobDefini"),
@@ -393,6 +394,11 @@ def test_several_definitions_have_rules_of_their_own(changes: dict[str, Any], fa
         parse(**changes)
 
 
+def test_definitions_share_48_environment_variables() -> None:
+    parts = [make_part(name, Environment={f"V{i}": "" for i in range(24)}) for name in "ab"]
+    assert len(parse(definitions=parts).definitions) == 2
+
+
 def test_empty_job_level_ranges_do_not_disturb_several_definitions() -> None:
     assert parse(definitions=[make_part("a")], ParameterRanges={}).is_multiple
 
@@ -447,6 +453,7 @@ def hyperband(least: int | None = None, most: int | None = None, **static: str) 
     ("spec", "resources"),
     [
         (lambda: hyperband(2, 9), (2, 9)),
+        (lambda: hyperband(9, 9), (9, 9)),
         (lambda: hyperband(None, 9, epochs="3"), (1, 9)),
         (lambda: hyperband(epochs="30"), (1, 30)),
         (lambda: hyperband(3, **{"n-epochs": '"12"'}), (3, 12)),

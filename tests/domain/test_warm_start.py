@@ -292,7 +292,7 @@ def test_usable_parents_are_kept_and_the_others_dropped_with_a_reason() -> None:
 
 
 def test_parents_beyond_the_quota_are_dropped_in_order() -> None:
-    candidates = [make_parent("a", training_jobs=700), make_parent("b", training_jobs=100), make_parent("c")]
+    candidates = [make_parent(name, training_jobs=count) for name, count in {"a": 700, "b": 100, "c": 46}.items()]
     kept, dropped = usable_parents(parse_request(make_request()), candidates)
     assert [each.name for each in kept] == ["a", "c"]
     assert dropped == [("b", "b has 100 training jobs, but the quota leaves room for 46 only.")]
