@@ -1,9 +1,24 @@
 """What Airflow offers in other places, or only in part, from 3.1 to 3.3."""
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 SECTION = "airflow_hpt"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a function in a thread below an event loop of Airflow's.
+
+    Unlike one of `asyncio.to_thread`, this thread talks to Airflow by way of the loop: before Airflow 3.2, two who talk
+    at the same time take each other's answers, and the triggerer dies of it.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
 
 
 def defers_by_default() -> bool:

@@ -35,8 +35,19 @@ class ClientSettings:
     botocore_config: Mapping[str, Any] | None = None
 
 
+def settled(settings: ClientSettings, connection: Any) -> Any:
+    """Return a connection as clients need it; talks to Airflow, which has to know the secrets in it."""
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+    from botocore.config import Config
+
+    own = Config(**settings.botocore_config) if settings.botocore_config else None
+    wrapper = AwsConnectionWrapper(connection, settings.region_name, own, settings.verify)
+    wrapper.botocore_config = Config(**DEFAULTS).merge(wrapper.botocore_config or Config())
+    return wrapper
+
+
 def client_for(service: str, *, settings: ClientSettings, connection: Any) -> Any:
-    """Return the client of an AWS service on a connection that was fetched already; safe in any thread."""
+    """Return the client of an AWS service on a settled connection; safe in any thread."""
     key = _key(service, settings, connection)
     with _lock:
         if key not in _clients:
@@ -58,24 +69,19 @@ def _key(service: str, settings: ClientSettings, connection: Any) -> tuple[Hasha
 
 
 def _read(connection: Any) -> tuple[str, ...]:
-    return tuple(str(getattr(connection, field, None)) for field in ("conn_id", "login", "password", "extra"))
+    return tuple(str(getattr(connection, field, None)) for field in ("conn_id", "login", "password", "extra_config"))
 
 
 def _make(service: str, settings: ClientSettings, connection: Any) -> Any:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-    from botocore.config import Config
     from botocore.exceptions import NoRegionError
 
-    own = Config(**settings.botocore_config) if settings.botocore_config else None
-    wrapper = AwsConnectionWrapper(connection, settings.region_name, own, settings.verify)
-    wrapper.botocore_config = Config(**DEFAULTS).merge(wrapper.botocore_config or Config())
     aws = AwsBaseHook(aws_conn_id=settings.aws_conn_id, client_type=service)
     # Given here because AwsBaseHook would fetch it by itself: over the event loop, and falling back to other
     # credentials without a word when the connection does not exist.
-    aws.__dict__["conn_config"] = wrapper
+    aws.__dict__["conn_config"] = connection
     try:
         with faults.translated("Sign-in", endpoint="AWS", connection=settings.aws_conn_id):
-            return aws.get_client_type(region_name=wrapper.region_name)
+            return aws.get_client_type(region_name=connection.region_name)
     except NoRegionError as error:
         raise faults.no_region(settings.aws_conn_id) from error

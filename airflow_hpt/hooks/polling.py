@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+from airflow_hpt._compat import in_thread
 from airflow_hpt.errors import HptError
 from airflow_hpt.hooks.faults import PASSING
 from airflow_hpt.hooks.progress import LONGEST_PAUSE_SECONDS
@@ -33,7 +34,7 @@ async def changes(hook: TuningHook, *, poll_seconds: float) -> AsyncIterator[Lis
         pause, began = poll_seconds, datetime.now(UTC)
         try:
             await hook.prepare()
-            listing = await asyncio.to_thread(_list, hook, since)
+            listing = await in_thread(_list, hook, since)
         except PASSING as error:
             hook.sit_out(error)
             pause = min(2 * pause, max(LONGEST_PAUSE_SECONDS, poll_seconds))

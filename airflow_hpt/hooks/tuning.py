@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseHook
 
-from airflow_hpt._compat import airflow_error
+from airflow_hpt._compat import airflow_error, in_thread
 from airflow_hpt.domain.names import ACCOUNT
 from airflow_hpt.errors import CredentialsExpired, InvalidRequest, TuningJobTimedOut
 from airflow_hpt.hooks import faults
-from airflow_hpt.hooks.clients import ClientSettings, client_for, forget
+from airflow_hpt.hooks.clients import ClientSettings, client_for, forget, settled
 from airflow_hpt.hooks.progress import Watch
 from airflow_hpt.hooks.telemetry import count
 
@@ -69,7 +69,7 @@ class TuningHook(BaseHook):
     def client(self, service: str) -> Any:
         """Return the boto3 client of an AWS service on this connection."""
         if self._connection is UNFETCHED:
-            self._connection = self._fetch_connection()
+            self._connection = settled(self._settings, self._fetch_connection())
         return client_for(service, settings=self._settings, connection=self._connection)
 
     async def prepare(self) -> None:
@@ -78,11 +78,10 @@ class TuningHook(BaseHook):
         In a triggerer, a thread that fetches a connection while something on the loop does the same can lock up every
         trigger, so the loop comes first.
         """
-        import asyncio
-
         if self._connection is UNFETCHED:
-            self._connection = await self._fetch_connection_on_loop()
-        await asyncio.to_thread(self.get_conn)
+            connection = await self._fetch_connection_on_loop()
+            self._connection = await in_thread(settled, self._settings, connection)
+        await in_thread(self.get_conn)
 
     def sit_out(self, fault: Exception) -> None:
         """Get ready for a later attempt: when the credentials have expired, it reads the connection anew."""
@@ -194,12 +193,10 @@ class TuningHook(BaseHook):
             raise faults.no_such_connection(self.aws_conn_id) from error
 
     async def _fetch_connection_on_loop(self) -> Any:
-        import asyncio
-
         if not self.aws_conn_id:
             return None
         try:
             return await self.aget_connection(self.aws_conn_id)
         except airflow_error("AirflowNotFoundException"):
             # dag.test() looks up connections of the metadata database only from synchronous code.
-            return await asyncio.to_thread(self._fetch_connection)
+            return await in_thread(self._fetch_connection)

@@ -9,17 +9,19 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_hpt._compat import shares_polls, was_marked_by_a_user
+from airflow_hpt._compat import in_thread, shares_polls, was_marked_by_a_user
 from airflow_hpt.errors import HptError, NotFound
 from airflow_hpt.hooks.faults import PASSING
 from airflow_hpt.hooks.outcome import has_reached
-from airflow_hpt.hooks.polling import Listing, changes
 from airflow_hpt.hooks.progress import Watch
 from airflow_hpt.hooks.tuning import TuningHook
+
+if TYPE_CHECKING:
+    from airflow_hpt.hooks.polling import Listing
 
 # A task that is resumed a few seconds after it was deferred can be mistaken for a lost one by the scheduler, because
 # its first process is still being tidied away; events of that window wait until it is over.
@@ -110,6 +112,8 @@ class TuningJobFinished(BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Listing | None]:
         """Yield what has changed, once per interval; None when it cannot be listed."""
+        from airflow_hpt.hooks.polling import changes
+
         hook = cls(**kwargs)._hook
         async for listing in changes(hook, poll_seconds=kwargs["poll_seconds"]):
             yield listing
@@ -150,22 +154,20 @@ class TuningJobFinished(BaseEventTrigger):
         """Stop the tuning job, because a user has ended the deferred task."""
         if self.stop_on_kill:
             await self._hook.prepare()
-            if await asyncio.to_thread(self._hook.stop, self.job_name):
+            if await in_thread(self._hook.stop, self.job_name):
                 self.log.info("Stopped tuning job %s: its task was ended by a user.", self.job_name)
 
     async def _stop_if_marked(self) -> None:
         """Do what `on_kill` does, on an Airflow that has none and cancels for other reasons too."""
         if hasattr(BaseEventTrigger, "on_kill") or self.task_instance is None:
             return
-        from asgiref.sync import sync_to_async
-
-        if await sync_to_async(was_marked_by_a_user)(self.task_instance):
+        if await in_thread(was_marked_by_a_user, self.task_instance):
             await TuningJobFinished.on_kill(self)
 
     async def _look(self, watch: Watch) -> None:
         try:
             await self._hook.prepare()
-            description = await asyncio.to_thread(self._hook.describe, self.job_name)
+            description = await in_thread(self._hook.describe, self.job_name)
         except PASSING as error:
             self._hook.sit_out(error)
             self.log.warning("%s", watch.missed(error))
