@@ -74,7 +74,10 @@ def test_a_start_that_cannot_be_made_says_why_in_the_task_s_log(
     assert local.counts() == Counts(created=0, stopped=0, running=0)
 
 
-def test_triggers_that_call_aws_on_the_event_loop_do_not_lock_up_with_ours(airflow: Airflow, local: LocalJobs) -> None:
+def test_triggers_that_call_aws_on_the_event_loop_do_not_lock_up_with_ours(
+    airflow: Airflow, local: LocalJobs, connections: dict[str, str]
+) -> None:
+    airflow.store_connection("hpt_stored", connections["AIRFLOW_CONN_HPT_LOCAL"])
     run = airflow.start("crowded")
     until(lambda: run.state() == "success", what="everybody has been served", seconds=120)
     assert local.counts() == Counts(created=4, stopped=0, running=0)

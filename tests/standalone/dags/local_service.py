@@ -58,6 +58,7 @@ with DAG("unconnected", schedule=None):
 with DAG("crowded", schedule=None):
     # Every region is a client of its own, so that several are being made while the loop is busy with others.
     regions = ["us-east-1", "us-west-2", "eu-west-1", "ap-south-1"]
-    TuningJobOperator.partial(**make_settings(seconds=1, deferrable=True)).expand(region_name=regions)
+    ours = make_settings(seconds=1, deferrable=True, aws_conn_id="hpt_stored")
+    TuningJobOperator.partial(**ours).expand(region_name=regions)
     for number in range(4):
-        LoopOperator(task_id=f"loop_{number}")
+        LoopOperator(task_id=f"loop_{number}", priority_weight=10)  # they are on the loop when ours arrive
