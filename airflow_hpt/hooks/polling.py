@@ -31,7 +31,7 @@ async def changes(hook: TuningHook, *, poll_seconds: float) -> AsyncIterator[Lis
     since, pause = datetime.now(UTC) - OVERLAP, poll_seconds
     while True:
         await asyncio.sleep(pause)
-        pause, began = poll_seconds, datetime.now(UTC)
+        began = datetime.now(UTC)
         try:
             await hook.prepare()
             listing = await in_thread(_list, hook, since)
@@ -42,9 +42,10 @@ async def changes(hook: TuningHook, *, poll_seconds: float) -> AsyncIterator[Lis
             continue
         except HptError as error:
             logger.warning("Tuning jobs cannot be listed, so each is looked at by itself: %s", error)
+            pause = poll_seconds
             yield None
             continue
-        since = began - OVERLAP
+        since, pause = began - OVERLAP, poll_seconds
         yield listing
 
 

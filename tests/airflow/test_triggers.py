@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from airflow_hpt.hooks import clients
+from airflow_hpt.hooks import clients, polling
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.triggers import tuning as module
 from airflow_hpt.triggers.tuning import TuningJobFinished
@@ -237,6 +237,24 @@ class TestSharedPolling:
             quick = {"retries": {"total_max_attempts": 1}}
             (payload,) = asyncio.run(self.follow([make_trigger(botocore_config=quick)]))
         assert payload["status"] == "Completed"
+
+    def test_listings_pause_longer_with_every_fault(self, fake: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+        slept: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+
+        monkeypatch.setattr(polling.asyncio, "sleep", sleep)
+        hook = TuningHook("fake", botocore_config={"retries": {"total_max_attempts": 1}})
+
+        async def first() -> None:
+            fake.fail_next("ThrottlingException", times=4)
+            stream = polling.changes(hook, poll_seconds=60)
+            await anext(stream)
+            await anext(stream)
+
+        asyncio.run(first())
+        assert slept == [60, 120, 240, 300, 300, 60]
 
     @pytest.mark.parametrize(
         ("changes", "shared"),
