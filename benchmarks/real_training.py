@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from search_engines import Ours, Setting, random_search, raced
+from search_engines import Ours, Setting, raced, random_search
 from sklearn import datasets
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import cross_val_score
