@@ -105,6 +105,14 @@ def test_a_user_who_ends_the_task_stops_the_job_if_asked_to(
     assert job["HyperParameterTuningJobStatus"] == status
 
 
+def test_a_job_that_cannot_be_stopped_is_named_in_the_log(
+    fake: FakeSageMaker, job: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.fail_next("AccessDeniedException")
+    asyncio.run(make_trigger(stop_on_kill=True).on_kill())
+    assert "Tuning job tune may go on although its task was ended: StopHyper" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
     [("failed", "Stopping"), ("success", "Stopping"), ("deferred", "InProgress"), ("scheduled", "InProgress")],
