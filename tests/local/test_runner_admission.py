@@ -1,6 +1,7 @@
 """What is refused at create because its training jobs could not run here."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from airflow_hpt.local.runner import admission
 from airflow_hpt.local.runner.admission import refuse_unrunnable
 from airflow_hpt.local.runner.algorithms.base import Algorithm
 from airflow_hpt.local.runner.objects import FolderObjects
+from airflow_hpt.local.runner.source import unpack_code
 from tests.contracts.runner_launches import make_channel, make_definition
 
 XGBOOST = {"AlgorithmSpecification": {"TrainingImage": "host/sagemaker-xgboost:1.7-1", "TrainingInputMode": "File"}}
@@ -116,3 +118,36 @@ def test_an_algorithm_whose_package_is_missing_says_what_to_install(
     monkeypatch.setattr(admission, "find_algorithm", lambda image: absent)
     with pytest.raises(InvalidRequest, match="runs here on the package no_such_package_at_all: pip install absent"):
         refuse(objects, StaticHyperParameters={})
+
+
+@pytest.fixture
+def unusual_code(objects: FolderObjects) -> Path:
+    """Return a code folder with the home of a service in it, and with a link to itself."""
+    code = objects.root.parent / "code"
+    (code / "home" / "jobs").mkdir(parents=True)
+    for name in ("state.db", "credentials"):
+        (code / "home" / name).touch()
+    (code / "package").mkdir()
+    (code / "package" / "loop").symlink_to(code)
+    return code
+
+
+@pytest.mark.parametrize("below", ["home/jobs/one/code", "elsewhere/code", "../code-of-one"])
+def test_code_is_copied_without_homes_and_without_end(objects: FolderObjects, unusual_code: Path, below: str) -> None:
+    into = unusual_code / below
+    into.mkdir(parents=True)
+    unpack_code({"sagemaker_program": "train.py", "sagemaker_submit_directory": str(unusual_code)}, objects, into=into)
+    assert sorted(file.relative_to(into).as_posix() for file in into.rglob("*")) == ["package", "train.py"]
+
+
+def test_code_around_the_place_where_it_is_tried_is_let_in(
+    objects: FolderObjects, unusual_code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(unusual_code))
+    refuse(objects)
+
+
+def test_the_home_of_a_service_is_no_code(objects: FolderObjects, unusual_code: Path) -> None:
+    home = {"sagemaker_program": "train.py", "sagemaker_submit_directory": f"file://{unusual_code}/home"}
+    with pytest.raises(InvalidRequest, match="home is the home of a local service; keep the code in a folder of its"):
+        refuse(objects, StaticHyperParameters=home)

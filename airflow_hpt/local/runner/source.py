@@ -4,7 +4,7 @@ import shlex
 import shutil
 import stat
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from airflow_hpt.errors import ObjectUnavailable
@@ -14,6 +14,7 @@ from airflow_hpt.local.runner.objects import Objects
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__")
+HOME_FILES = {"state.db", "credentials"}  # by these the home of a local service is known
 
 
 def program_of(wire: Mapping[str, str]) -> str | None:
@@ -45,11 +46,31 @@ def _bring(directory: str, objects: Objects, into: Path) -> None:
     if "://" in directory and not directory.startswith("file://"):
         _bring_stored(directory, objects, into)
     elif path.is_dir():
-        shutil.copytree(path, into, ignore=LEFT_OUT, dirs_exist_ok=True)
+        shutil.copytree(path, into, ignore=_left_out(into), dirs_exist_ok=True)
     elif path.is_file():
         _extract(path, into)
     else:
         raise ObjectUnavailable(f"There is no folder or archive {path} on this machine.")
+
+
+def _left_out(into: Path) -> Callable[[str, list[str]], set[str]]:
+    """Return what says which entries of a folder are no code.
+
+    Those are the homes of local services, the folder that holds the copy, and links to a folder that contains them:
+    to follow these would never end.
+    """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        if HOME_FILES.issubset(names):
+            raise ObjectUnavailable(f"{folder} is the home of a local service; keep the code in a folder of its own.")
+        endless = {each for inner in (into.resolve(), Path(folder).resolve()) for each in (inner, *inner.parents)}
+        return LEFT_OUT(folder, names) | {name for name in names if _is_apart(Path(folder, name).resolve(), endless)}
+
+    return left_out
+
+
+def _is_apart(entry: Path, endless: set[Path]) -> bool:
+    return entry in endless or all((entry / name).is_file() for name in HOME_FILES)
 
 
 def _bring_stored(directory: str, objects: Objects, into: Path) -> None:
