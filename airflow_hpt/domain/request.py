@@ -25,6 +25,7 @@ from airflow_hpt.errors import InvalidRequest
 DEFINITION_LIMIT = 10
 PARENT_LIMIT = 5
 TAG_LIMIT = 50
+RESERVED_TAG_PREFIX = "aws:"
 RESOURCE_LIMIT = 20_000
 EPOCH_NAMES = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 RUNTIME_SECONDS = (120, 15_768_000)
@@ -56,7 +57,7 @@ def parse_request(request: Mapping[str, Any], *, image_metrics: ImageMetrics | N
         resources=_resources(config, strategy, definitions),
         warm_start=_warm_start(top, name),
         seed=config.integer("RandomSeed", low=0) if "RandomSeed" in config else None,
-        tags=_tags(top),
+        tags=parse_tags(request),
         request=request,
     )
     check_rules(spec)
@@ -197,11 +198,16 @@ def _warm_start(top: Fields, name: str) -> WarmStart | None:
     return WarmStart(parents, fields.choice("WarmStartType", WarmStartType))
 
 
-def _tags(top: Fields) -> dict[str, str]:
-    tags: dict[str, str] = {}
+def parse_tags(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return the Tags of a request by their keys; raise InvalidRequest when they break a rule."""
+    top, tags = Fields(request), dict[str, str]()
     for each in top.structures("Tags", limit=TAG_LIMIT):
         key = each.text("Key", limit=128)
         if key in tags:
             top.refuse("Tags", f"must not repeat a key, but repeats {key!r}.")
+        if key.lower().startswith(RESERVED_TAG_PREFIX):
+            top.refuse(
+                "Tags", f"must not begin with {RESERVED_TAG_PREFIX!r}, which AWS keeps for itself, as {key!r} does."
+            )
         tags[key] = each.text("Value", limit=256, least=0)
     return tags

@@ -134,6 +134,7 @@ def test_several_definitions_each_bring_objective_and_ranges() -> None:
         ({"TuningJobCompletionCriteria": {"TargetObjectiveMetricValue": 10**400}}, "must be a finite number"),
         ({"TuningJobCompletionCriteria": {"TargetObjectiveMetricValue": "1"}}, "must be a number, but is '1'"),
         ({"top": {"Tags": [{"Key": "k", "Value": "1"}] * 2}}, "Tags must not repeat a key, but repeats 'k'"),
+        ({"top": {"Tags": [{"Key": "AWS:k", "Value": "1"}]}}, "Tags must not begin with 'aws:', .* as 'AWS:k' does"),
         ({"top": {"Tags": "k=v"}}, "Tags must be a list, but is 'k=v'"),
         ({"StrategyConfig": {"HyperbandStrategyConfig": {}}}, "StrategyConfig is for the Hyperband strategy"),
         ({"top": {"Autotune": {"Mode": "On"}}}, "Autotune.Mode must be Enabled"),

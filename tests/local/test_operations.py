@@ -309,6 +309,15 @@ class TestTags:
             arn = f"arn:aws:sagemaker:{REGION}:000000000000:training-job/{training.name}"
             assert bench.call("ListTags", ResourceArn=arn) == {"Tags": [{"Key": "team", "Value": "vision"}]}
 
+    @pytest.mark.parametrize(
+        ("keys", "match"), [(("a", "a"), "must not repeat a key, but repeats 'a'"), (("aws:a",), "must not begin with")]
+    )
+    def test_break_no_rule_when_added(self, bench: Bench, keys: tuple[str, ...], match: str) -> None:
+        create(bench)
+        with pytest.raises(InvalidRequest, match=match):
+            bench.call("AddTags", ResourceArn=ARN, Tags=[{"Key": key, "Value": ""} for key in keys])
+        assert bench.call("ListTags", ResourceArn=ARN) == {"Tags": []}
+
     def test_are_deleted_by_key(self, bench: Bench) -> None:
         create(bench, top={"Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]})
         assert bench.call("DeleteTags", ResourceArn=ARN, TagKeys=["a", "unknown"]) == {}

@@ -25,7 +25,7 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000:hyper-parameter-tuning-job/digit
 class Scripted:
     """Operations that answer what a test tells them to, and remember what they were asked."""
 
-    names = frozenset({"DescribeHyperParameterTuningJob", "StopHyperParameterTuningJob", "ListTags"})
+    names = frozenset({"DescribeHyperParameterTuningJob", "StopHyperParameterTuningJob", "ListTags", "DeleteTags"})
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -83,8 +83,14 @@ def test_an_answer_has_the_marks_of_aws(operations: Scripted, client: RawClient)
 
 
 def test_an_operation_without_output_answers_with_an_empty_body(operations: Scripted, client: RawClient) -> None:
+    operations.answer = lambda: None
     reply = client.call("StopHyperParameterTuningJob", {"HyperParameterTuningJobName": "digits"})
     assert (reply.status, reply.raw) == (200, b"")
+
+
+def test_an_output_without_members_is_an_empty_structure(operations: Scripted, client: RawClient) -> None:
+    reply = client.call("DeleteTags", {"ResourceArn": ARN, "TagKeys": ["a"]})
+    assert (reply.status, reply.raw) == (200, b"{}")
 
 
 @pytest.mark.parametrize("error", [InvalidRequest, AlreadyExists, NotFound, LimitExceeded])

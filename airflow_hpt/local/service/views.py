@@ -4,7 +4,7 @@ A member that is None is left out on the wire.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -188,11 +188,6 @@ def training_seconds(training: TrainingJob) -> int | None:
 def tag_list(tags: Mapping[str, str]) -> list[Members]:
     """Return a TagList."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return the tags of a TagList by key."""
-    return {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _owned_summary(owner: TuningJob, training: TrainingJob, *, region: str) -> Members:

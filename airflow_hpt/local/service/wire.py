@@ -72,7 +72,7 @@ def _refuse_constant(name: str) -> float:
 
 def success(result: Mapping[str, Any] | None) -> Answer:
     """Return the answer to a call that succeeded; an operation without output has an empty body."""
-    return Answer(200, json.dumps(plain(result)).encode() if result else b"")
+    return Answer(200, b"" if result is None else json.dumps(plain(result)).encode())
 
 
 def failure(error: HptError) -> Answer:

@@ -1,16 +1,17 @@
 """Operations on the tags of tuning jobs and training jobs."""
 
 from airflow_hpt.domain.names import name_of, training_job_arn, tuning_job_arn
+from airflow_hpt.domain.request import parse_tags
 from airflow_hpt.errors import InvalidRequest
 from airflow_hpt.local.service.operations.context import NO_SUCH_RESOURCE, Answer, Context, Request
-from airflow_hpt.local.service.views import tag_list, tag_map
+from airflow_hpt.local.service.views import tag_list
 from airflow_hpt.local.store.tags import Tagged
 
 
 def add_tags(context: Context, request: Request) -> Answer:
     """Answer AddTags; training jobs that exist already do not get the new tags of their tuning job."""
     kind, name = _resource(context, request)
-    context.store.tags.put(kind, name, tag_map(request["Tags"]))
+    context.store.tags.put(kind, name, parse_tags(request))
     return {"Tags": tag_list(context.store.tags.of(kind, name))}
 
 
