@@ -264,6 +264,18 @@ class TestTrainingJobs:
         assert shown["TrainingTimeInSeconds"] == shown["BillableTimeInSeconds"] >= 1
         assert shown["EnableManagedSpotTraining"] is False
 
+    def test_no_metric_is_later_than_the_end_however_late_the_log_is_read(self, bench: Bench) -> None:
+        create(bench, jobs=1)
+        bench.tick(2)
+        (name,) = bench.runner.processes
+        bench.runner.stop(name)
+        ended_at = bench.runner.sight(name).ended_at
+        bench.runner.processes[name].log += "score=7\n"
+        bench.clock.advance(3600)
+        bench.run()
+        shown = bench.call("DescribeTrainingJob", TrainingJobName=name)
+        assert [(each["Value"], each["Timestamp"]) for each in shown["FinalMetricDataList"]] == [(7.0, ended_at)] * 2
+
     def test_one_that_has_only_been_claimed_is_starting(self, bench: Bench) -> None:
         bench.runner.faults["start"] = OSError("not yet")
         create(bench)

@@ -55,7 +55,7 @@ class Observer:
             self._begin(course, training)
             return
         sighting = self._runner.sight(training.name)
-        is_read = self._read_log(course, training, at_once=sighting.ending is not None)
+        is_read = self._read_log(course, training, sighting=sighting)
         training = course.by_name[training.name]
         if sighting.ending:
             if is_read:
@@ -102,16 +102,17 @@ class Observer:
         )
         self._move(course, training, TrainingEvent.SPAWNED, why=f"started, attempt {training.attempt}")
 
-    def _read_log(self, course: Course, training: TrainingJob, *, at_once: bool) -> bool:
+    def _read_log(self, course: Course, training: TrainingJob, *, sighting: Sighting) -> bool:
         """Record what the log emitted since the last time; say whether it was read up to its end."""
         now, name = self._now(), training.name
         reading = self._readings.get(name) or _Reading(self._trainings.log_offset(name))
         self._readings[name] = reading
-        if not at_once and reading.next_at and now < reading.next_at:
+        if not sighting.ending and reading.next_at and now < reading.next_at:
             return True
         found, until, is_read = self._emissions(course, training, reading.offset)
         if found:
-            self._trainings.record(name, found, since=reading.recorded, until=until, now=now)
+            emitted_at = min(now, sighting.ended_at or now)  # nothing is emitted after the end, even if read later
+            self._trainings.record(name, found, since=reading.recorded, until=until, now=emitted_at)
             reading.recorded = until
             objectives = tuple(value for metric, value in found if metric == OBJECTIVE_METRIC)
             course.put(replace(training, history=training.history + objectives))
