@@ -124,7 +124,8 @@ def test_before_airflow_3_3_a_cancelled_trigger_asks_what_has_happened(
     monkeypatch.delattr("airflow.triggers.base.BaseTrigger.on_kill", raising=False)
     set_state(monkeypatch, state)
     trigger = make_trigger(stop_on_kill=True)
-    trigger._task_instance = SimpleNamespace(dag_id="retrain", task_id="tune", run_id="run-1", map_index=-1)
+    ti = SimpleNamespace(dag_id="retrain", task_id="tune", run_id="run-1", map_index=-1)
+    vars(trigger).update(task_instance=ti, _task_instance=ti)  # where Airflow 3.1 and 3.3 keep it
 
     async def cancel_while_waiting() -> None:
         waiting = asyncio.create_task(anext(trigger.run()))
