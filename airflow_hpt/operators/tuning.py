@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LONGEST_TUNING_JOB = timedelta(days=30)  # SageMaker ends a tuning job by then
 JOB_NAME_XCOM = "job_name"
+LEAST_DEFERRAL_SECONDS = 10  # one that times out earlier can be taken for a lost task, see triggers.tuning.RACE_SECONDS
 KILL_SECONDS = 4.0  # a killed task process has five seconds left
 
 
@@ -228,7 +229,7 @@ class TuningJobOperator(BaseOperator):
                 stop_on_kill=self.stop_on_kill is not StopOnKill.NEVER,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=seconds),
+            timeout=timedelta(seconds=max(seconds, LEAST_DEFERRAL_SECONDS)),
         )
         raise AssertionError("defer() does not return")
 
