@@ -42,8 +42,8 @@ class TuningJobs:
             if active >= limit:
                 raise LimitExceeded(
                     f"The account-level service limit 'Number of hyperparameter tuning jobs in progress' is {limit}, "
-                    f"with current utilization of {active} and a request delta of 1. Wait for a tuning job to end, "
-                    "stop one, or start the local service with a higher limit."
+                    f"with current utilization of {active} and a request delta of 1. Wait for a tuning job to end "
+                    "or stop one."
                 )
             if self._row(connection, spec.name):
                 raise AlreadyExists(
