@@ -3,6 +3,7 @@
 import zlib
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from airflow_hpt.domain.space import Value
 from airflow_hpt.local.search.acquisition import log_expected_improvement, slopes
@@ -37,7 +38,10 @@ class BayesianSearcher:
         """Return the next configuration to train."""
         cube = Cube(problem.space)
         used = taken(problem)
-        for x in self._ranked(problem, cube):
+        # The matrices are small and the processors belong to the training jobs: more threads would only cost time.
+        with threadpool_limits(limits=1, user_api="blas"):
+            ranked = self._ranked(problem, cube)
+        for x in ranked:
             configuration = cube.decode(x)
             if key_of(problem.space, configuration) not in used:
                 return configuration
