@@ -43,7 +43,6 @@ def test_every_definition_s_channels_are_read_once_each() -> None:
 
 
 def test_a_task_tells_data_in_and_model_out(fake: FakeSageMaker) -> None:
-    pytest.importorskip("airflow.providers.openlineage", reason="needs apache-airflow-providers-openlineage")
     config = make_config()
     config["TrainingJobDefinition"]["InputDataConfig"] = [channel("train", "s3://bucket/data/")]
     fake.on_describe = end
