@@ -61,6 +61,7 @@ class TestDeferred:
         run = start(airflow, service, "deferred", state="deferred")
         run.mark_run("failed")
         until(lambda: statuses(service) == [STOPPING], what="the tuning job is stopped")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 1)
 
     def test_a_user_who_clears_it_stops_the_tuning_job_and_gets_a_new_one(
         self, airflow: Airflow, service: FakeSageMaker
