@@ -40,9 +40,9 @@ def settled(settings: ClientSettings, connection: Any) -> Any:
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from botocore.config import Config
 
-    own = Config(**settings.botocore_config) if settings.botocore_config else None
-    wrapper = AwsConnectionWrapper(connection, settings.region_name, own, settings.verify)
-    wrapper.botocore_config = Config(**DEFAULTS).merge(wrapper.botocore_config or Config())
+    wrapper = AwsConnectionWrapper(connection, settings.region_name, verify=settings.verify)
+    of_connection, of_task = wrapper.botocore_config or Config(), Config(**settings.botocore_config or {})
+    wrapper.botocore_config = Config(**DEFAULTS).merge(of_connection).merge(of_task)
     return wrapper
 
 

@@ -60,6 +60,11 @@ def tag_value(text: str) -> str:
     return NOT_IN_A_TAG.sub("_", text)[:TAG_VALUE_LIMIT]
 
 
+def tagged(tag: str, value: str) -> dict[str, str]:
+    """Return the search filter that tuning jobs pass on which a tag has this value."""
+    return {"Name": f"Tags.{tag}", "Operator": "Equals", "Value": tag_value(value)}
+
+
 def with_tags(request: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     """Return the request with more tags; they win over tags of the same name."""
     given = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}

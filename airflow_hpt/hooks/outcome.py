@@ -44,13 +44,14 @@ def has_reached(description: Mapping[str, Any], target: float) -> bool:
     if not metric:
         return False
     value = float(metric["Value"])
-    return value >= target if _maximizes(description, best) else value <= target
+    return value >= target if maximizes(description, best) else value <= target
 
 
-def _maximizes(description: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+def maximizes(description: Mapping[str, Any], training: Mapping[str, Any]) -> bool:
+    """Say whether larger is better for the objective of a tuning job, or of one of its training jobs' definitions."""
     objective = description["HyperParameterTuningJobConfig"].get("HyperParameterTuningJobObjective")
     for definition in description.get("TrainingJobDefinitions", ()):
-        if definition["DefinitionName"] == best.get("TrainingJobDefinitionName"):
+        if definition["DefinitionName"] == training.get("TrainingJobDefinitionName"):
             objective = definition["TuningObjective"]
     return objective is not None and objective["Type"] == "Maximize"
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_hpt.errors import InvalidRequest
-from airflow_hpt.hooks.identity import LINEAGE_TAG, TAG_PREFIX, tag_value
+from airflow_hpt.hooks.identity import LINEAGE_TAG, TAG_PREFIX, tagged
 from airflow_hpt.hooks.tuning import TuningHook
 
 MOST_PARENTS = 5
@@ -65,16 +65,7 @@ def _latest(hook: TuningHook, lineage: str, *, limit: int, own: Mapping[str, str
 
 def lineage_jobs(hook: TuningHook, lineage: str, *filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the tuning jobs of a lineage that pass all `filters`, with their tags, the latest first."""
-    is_of_lineage = {"Name": f"Tags.{LINEAGE_TAG}", "Operator": "Equals", "Value": tag_value(lineage)}
-    found = hook.pages(
-        "Search",
-        "Results",
-        Resource="HyperParameterTuningJob",
-        SearchExpression={"Filters": [is_of_lineage, *filters]},
-        SortBy="CreationTime",
-        SortOrder="Descending",
-    )
-    return (each["HyperParameterTuningJob"] for each in found)
+    return hook.search(tagged(LINEAGE_TAG, lineage), *filters)
 
 
 def _is(job: Mapping[str, Any], own: Mapping[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from airflow.sdk import BaseHook
@@ -132,6 +132,18 @@ class TuningHook(BaseHook):
     def describe(self, name: str) -> dict[str, Any]:
         """Return the description of the tuning job `name`."""
         return self.call("DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
+
+    def search(self, *filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the tuning jobs that pass all filters of the API's Search, with their tags, the latest first."""
+        found = self.pages(
+            "Search",
+            "Results",
+            Resource="HyperParameterTuningJob",
+            SearchExpression={"Filters": list(filters)},
+            SortBy="CreationTime",
+            SortOrder="Descending",
+        )
+        return (each["HyperParameterTuningJob"] for each in found)
 
     def role_arn(self, role: str) -> str:
         """Return the ARN of a role that may be given by its name."""
