@@ -17,6 +17,7 @@ _HOMES = {
     "Maximize": "airflow_hpt.config",
     "Minimize": "airflow_hpt.config",
     "latest": "airflow_hpt.hooks.parents",
+    "tuning_asset": "airflow_hpt.assets",
     "tuning_job_config": "airflow_hpt.config",
     "tuning_retry_policy": "airflow_hpt.retries",
     "StopTuningJobOperator": "airflow_hpt.operators.stop",

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 SECTION = "airflow_hpt"
+PAGE_CONNECTIONS = "aws_default, hpt_local"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,12 +32,25 @@ def shares_polls() -> bool:
     return _flag(SECTION, "shared_polling", default=True)
 
 
+def base_url() -> str:
+    """Return the address of Airflow's own web interface, `[api] base_url`; empty when nobody has said it."""
+    return str(_conf().get("api", "base_url", fallback="") or "").rstrip("/")
+
+
+def page_connections() -> str:
+    """Return this provider's `[airflow_hpt] page_connections`."""
+    return str(_conf().get(SECTION, "page_connections", fallback=PAGE_CONNECTIONS))
+
+
 def _flag(section: str, option: str, *, default: bool) -> bool:
+    return bool(_conf().getboolean(section, option, fallback=default))
+
+
+def _conf() -> Any:
     try:
-        from airflow.sdk.configuration import conf
+        return import_module("airflow.sdk.configuration").conf
     except ImportError:  # before Airflow 3.2
-        from airflow.configuration import conf
-    return bool(conf.getboolean(section, option, fallback=default))
+        return import_module("airflow.configuration").conf
 
 
 def was_ended_by_a_user(ti: Any) -> bool:
@@ -50,6 +64,11 @@ def was_ended_by_a_user(ti: Any) -> bool:
 def was_marked_by_a_user(ti: Any) -> bool:
     """Say whether somebody has marked a task instance that was deferred; for Airflow before 3.3."""
     return any(state in ("failed", "success", "skipped") for state in _states(ti))
+
+
+def is_deferred(ti: Any) -> bool:
+    """Say whether a task instance waits in a triggerer."""
+    return "deferred" in _states(ti)
 
 
 def _states(ti: Any) -> list[str | None]:
@@ -66,6 +85,13 @@ def called_with(function: Any, arguments: Any, context: Any) -> dict[str, Any]:
     if not hasattr(home, "determine_kwargs"):  # before Airflow 3.2
         home = import_module("airflow.utils.operator_helpers")
     return dict(home.determine_kwargs(function, arguments, context))
+
+
+def latest_events(events: Any, limit: int) -> list[Any]:
+    """Return the latest events of an inlet, the newest first."""
+    if hasattr(events, "ascending"):
+        return list(events.ascending(False).limit(limit))
+    return list(reversed(events))[:limit]  # before Airflow 3.2
 
 
 def airflow_error(name: str) -> type[BaseException]:

@@ -1,10 +1,14 @@
-"""OpenLineage: which data a tuning job read, which tuning jobs it learnt from, which model it made."""
+"""OpenLineage: which data a tuning job read, which lineages it learnt from, which model it made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from airflow.sdk import Asset
+
+from airflow_hpt.assets import SCHEME
 
 RUN_FACET = "airflow_hpt_tuningJob"  # holds the flat result, parents and warm start included
 
@@ -44,14 +48,40 @@ def place(uri: str) -> Place:
     return Place(f"{parts.scheme}://{parts.netloc}", parts.path.strip("/") or "/")
 
 
-def operator_lineage(description: Mapping[str, Any], result: Mapping[str, Any]) -> Any:
-    """Return the lineage of a tuning job for Airflow's OpenLineage provider."""
-    from airflow.providers.common.compat.openlineage.facet import Dataset, RunFacet
+def lineages_in(parents: Any) -> Iterator[str]:
+    """Yield the lineages that a rendered `parents` field tells: by itself, or in the results that it holds."""
+    if isinstance(parents, Mapping) and parents.get("lineage"):
+        yield parents["lineage"]
+    elif isinstance(parents, list | tuple):
+        for each in parents:
+            yield from lineages_in(each)
+
+
+def operator_lineage(description: Mapping[str, Any], result: Mapping[str, Any], *, task: Any) -> Any:
+    """Return the lineage of a task's tuning job for Airflow's OpenLineage provider.
+
+    A lineage that the tuning job learnt from is an input, its own lineage an output. Airflow leaves out a task's inlets
+    and outlets when the task has a lineage to tell, so they are added here.
+    """
+    from airflow.providers.common.compat.openlineage.facet import RunFacet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    artifact = result.get("overall_best_model_artifact") or result.get("best_model_artifact")
+    learnt_from = lineages_in(task.parents) if result["parents"] else ()
+    made = [Place(SCHEME, result["lineage"])] if result["lineage"] and result["best_training_job"] else []
+    if artifact := result["overall_best_model_artifact"] or result["best_model_artifact"]:
+        made.append(place(artifact))
     return OperatorLineage(
-        inputs=[Dataset(*each) for each in places_read(description)],
-        outputs=[Dataset(*place(artifact))] if artifact else [],
+        inputs=_datasets([*places_read(description), *(Place(SCHEME, each) for each in learnt_from)], task.inlets),
+        outputs=_datasets(made, task.outlets),
         run_facets={RUN_FACET: RunFacet().with_additional_properties(**result)},
     )
+
+
+def _datasets(places: Iterable[Place], assets: Iterable[Any]) -> list[Any]:
+    """Return places and assets as OpenLineage knows them, each once; it does not know every kind of asset."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.common.compat.openlineage.utils.utils import translate_airflow_asset
+
+    known = (translate_airflow_asset(asset, None) for asset in assets if isinstance(asset, Asset))
+    found = [*(Dataset(*each) for each in places), *(each for each in known if each)]
+    return list({(each.namespace, each.name): each for each in found}.values())

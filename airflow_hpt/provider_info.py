@@ -27,6 +27,14 @@ def get_provider_info() -> dict[str, Any]:
         "task-decorators": [
             {"name": "tuning_job", "class-name": "airflow_hpt.decorators.tuning.tuning_job_task"},
         ],
+        "asset-uris": [
+            {
+                "schemes": ["sagemaker-hpt"],
+                "handler": "airflow_hpt.assets.normalized",
+                "factory": "airflow_hpt.assets.tuning_asset",
+                "to_openlineage_converter": "airflow_hpt.assets.openlineage_dataset",
+            }
+        ],
         "extra-links": ["airflow_hpt.links.TuningJobLink"],
         "config": {
             "airflow_hpt": {

@@ -22,11 +22,12 @@ ALLOWED: dict[str, set[str]] = {
     "_compat": {"errors"},
     "hooks": {"domain", "errors", "_compat"},
     "triggers": {"hooks", "domain", "errors", "_compat"},
-    "operators": {"triggers", "hooks", "links", "lineage", "domain", "errors", "_compat"},
-    "sensors": {"triggers", "hooks", "links", "domain", "errors", "_compat"},
+    "assets": {"errors", "_compat"},
+    "operators": {"triggers", "hooks", "links", "lineage", "assets", "domain", "errors", "_compat"},
+    "sensors": {"triggers", "hooks", "links", "assets", "domain", "errors", "_compat"},
     "decorators": {"operators", "_compat", "errors"},
     "links": {"domain", "errors", "_compat"},
-    "lineage": {"domain", "errors", "_compat"},
+    "lineage": {"assets", "domain", "errors", "_compat"},
     "plugin": {"hooks", "links", "domain", "errors", "_compat"},
     "config": {"domain", "errors"},  # tuning_job_config(...) and its range classes
     "retries": {"errors"},
@@ -38,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
 CONFINED: dict[str, set[str]] = {
     "airflow": {
         "_compat",
+        "assets",
         "hooks",
         "triggers",
         "operators",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk import BaseOperator
 
 from airflow_hpt._compat import airflow_error, defers_by_default, was_ended_by_a_user
+from airflow_hpt.assets import publish, refuse_loops
 from airflow_hpt.errors import InvalidRequest, TuningJobTimedOut, TuningJobUnsuccessful
 from airflow_hpt.hooks.adoption import Order, ensure_job, stop_predecessors
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
@@ -70,6 +71,7 @@ class TuningJobOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"config": "json"}
     operator_extra_links = (TuningJobLink(),)
     ui_color = "#e8f0fe"
+    parents: Any = None  # a warm start has some
 
     def __init__(
         self,
@@ -108,7 +110,8 @@ class TuningJobOperator(BaseOperator):
         self.stop_on_timeout = stop_on_timeout
         self.stop_on_kill = StopOnKill(stop_on_kill)
         self._job: tuple[str, Any] | None = None
-        self._outcome: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+        self._description: Mapping[str, Any] | None = None
+        self._result: dict[str, Any] | None = None
 
     @cached_property
     def hook(self) -> TuningHook:
@@ -117,6 +120,7 @@ class TuningJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the tuning job or take over an earlier try's, and wait for it unless told otherwise."""
+        refuse_loops(context, self.outlets)
         try:
             order = self.order(context)
             with span("submit", generation=order.identity.generation) as opened:
@@ -164,8 +168,11 @@ class TuningJobOperator(BaseOperator):
             self.log.info("Stopped tuning job %s together with its task.", name)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return data in, parents in and model out, for Airflow's OpenLineage provider."""
-        return operator_lineage(*self._outcome) if self._outcome else None
+        """Return data in, parents in and model out, for Airflow's OpenLineage provider; after a failure too."""
+        if self._description is None:
+            return None
+        result = self._result or tuning_result(self.hook, self._description)
+        return operator_lineage(self._description, result, task=self)
 
     def order(self, context: Context) -> Order:
         """Return what to ask for, from the rendered fields; nothing is started."""
@@ -194,20 +201,20 @@ class TuningJobOperator(BaseOperator):
         push_link(context["ti"], name, self.hook)
 
     def _settle(self, context: Context, name: str) -> dict[str, Any]:
-        description = self.hook.describe(name)
+        self._description = description = self.hook.describe(name)
         if self.wait_for_completion and not is_terminal(description):
             seconds = self._seconds_left(description)
             if seconds <= 0:
                 raise self._timed_out(name)
             if self.deferrable:
                 self._defer(name, seconds)
-            description = self._wait(name, seconds)
+            self._description = description = self._wait(name, seconds)
         if is_terminal(description):
             check(self.hook, description, self.stopped)
         with span("result", tuning_job=name, status=description["HyperParameterTuningJobStatus"]):
-            result = tuning_result(self.hook, description)
-        self._outcome = description, result
-        return self._publish(context, result)
+            self._result = tuning_result(self.hook, description)
+        publish(context, self.outlets, self._result)
+        return self._result
 
     def _seconds_left(self, description: Mapping[str, Any]) -> float:
         allowed = self.max_ingestion_time or LONGEST_TUNING_JOB.total_seconds()
@@ -248,8 +255,3 @@ class TuningJobOperator(BaseOperator):
             return TuningJobTimedOut(f"The wait for tuning job {name} has timed out; the job goes on.")
         self.hook.stop(name)
         return TuningJobTimedOut(f"Tuning job {name} took longer than it may and has been stopped.")
-
-    def _publish(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
-        for asset in self.outlets or ():
-            context["outlet_events"][asset].extra = result
-        return result

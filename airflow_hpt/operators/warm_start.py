@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.sdk import Asset
+
+from airflow_hpt.assets import published_jobs
 from airflow_hpt.hooks.data_tags import READ
 from airflow_hpt.hooks.identity import TaskIdentity
+from airflow_hpt.hooks.parents import MOST_PARENTS
 from airflow_hpt.hooks.policies import OnNoParents, ParentsPolicy
 from airflow_hpt.operators.tuning import TuningJobOperator
 
@@ -17,8 +21,8 @@ if TYPE_CHECKING:
 class WarmStartTuningJobOperator(TuningJobOperator):
     """Runs a tuning job that learns from one to five earlier ones; takes all arguments of `TuningJobOperator` too.
 
-    :param parents: names of tuning jobs, results of tasks that ran them, a list of both, or `latest(lineage)`; the
-        preferred ones first (templated)
+    :param parents: names of tuning jobs, results of tasks that ran them, a list of both, `latest(lineage)`, or a
+        `tuning_asset(lineage)` for the tuning jobs in its latest events; the preferred ones first (templated)
     :param config: the request; left out, it is that of the first parent (templated)
     :param overrides: what differs from `config` or from the first parent's request: members are merged one by one,
         ranges and channels by name, and None takes a member out (templated)
@@ -55,6 +59,8 @@ class WarmStartTuningJobOperator(TuningJobOperator):
         self.parents_policy = ParentsPolicy(parents_policy)
         self.on_no_parents = OnNoParents(on_no_parents)
         self.narrow_ranges = narrow_ranges
+        if isinstance(parents, Asset):
+            self.inlets = [*self.inlets, parents]  # Airflow hands the events of inlets only
         if narrow_ranges is not None and not 0 < narrow_ranges <= 1:
             raise ValueError(
                 f"narrow_ranges is the share of a range to keep, above 0 and at most 1; not {narrow_ranges}."
@@ -68,7 +74,7 @@ class WarmStartTuningJobOperator(TuningJobOperator):
         wish = Wish(
             config=self.config,
             overrides=self.overrides,
-            parents=self.parents,
+            parents=self._parents(context),
             warm_start_type=self.warm_start_type,
             parents_policy=self.parents_policy,
             on_no_parents=self.on_no_parents,
@@ -77,3 +83,8 @@ class WarmStartTuningJobOperator(TuningJobOperator):
             own_tags=TaskIdentity.of(context["ti"]).tags(),
         )
         return warm_request(self.hook, wish)
+
+    def _parents(self, context: Context) -> Any:
+        if isinstance(self.parents, Asset):
+            return published_jobs(context, self.parents, limit=MOST_PARENTS)
+        return self.parents

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_hpt._compat import airflow_error, defers_by_default
+from airflow_hpt.assets import publish
 from airflow_hpt.domain.fingerprint import EXAMPLES
 from airflow_hpt.errors import InvalidRequest
 from airflow_hpt.hooks.faults import PASSING
@@ -151,6 +152,5 @@ class DataRefreshSensor(BaseSensorOperator):
         raise AssertionError("defer() does not return")
 
     def _publish(self, context: Context, report: dict[str, Any]) -> dict[str, Any]:
-        for asset in self.outlets or ():
-            context["outlet_events"][asset].extra = report
+        publish(context, self.outlets, report)
         return report

@@ -25,6 +25,7 @@ MODULES = (
     "airflow_hpt.operators.warm_start",
     "airflow_hpt.operators.stop",
     "airflow_hpt.sensors.tuning",
+    "airflow_hpt.assets",  # every process that makes an asset of any kind imports it
     "airflow_hpt.config",
 )
 
