@@ -13,6 +13,8 @@ DAGS = Path(__file__).parents[2] / "dags"
 SMALL = {
     "tune_then_retune": {"baseline_jobs": 4, "retuning_jobs": 2},
     "widen_ranges": {"first_jobs": 2, "more_jobs": 2},
+    "tune_widely": {"jobs": 3},
+    "refine": {"jobs": 2},
 }
 
 
@@ -76,3 +78,17 @@ def test_widen_ranges(dag_bag: Any, hpt_airflow: Any) -> None:
     assert set(first["best_hyperparameters"]) == {"C", "gamma"}
     assert set(wider["best_hyperparameters"]) == {"C", "gamma", "components", "kernel"}
     assert os.environ["HPT_S3_ROOT"] == str(hpt_airflow.s3)
+
+
+def test_refine_when_tuned(dag_bag: Any, hpt_airflow: Any) -> None:
+    """The tuning job that one DAG has published is the parent that the other one finds."""
+    found = {}
+    for dag_id in ("tune_widely", "refine"):
+        dag = dag_bag.get_dag(dag_id)
+        hasten(dag)
+        run = dag.test(run_conf=SMALL[dag_id])
+        assert run.state == "success"
+        found[dag_id] = xcom(run, {"tune_widely": "tune", "refine": "refine"}[dag_id])
+    wide, fine = found["tune_widely"], found["refine"]
+    assert (fine["parents"], fine["warm_start_type"]) == ([wide["job_name"]], "IdenticalDataAndAlgorithm")
+    assert fine["overall_best_objective"] >= wide["best_objective"]
