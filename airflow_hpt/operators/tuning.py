@@ -68,7 +68,16 @@ class TuningJobOperator(BaseOperator):
         "region_name",
         "verify",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"config": "json"}
+    # Airflow shows 4096 characters of a field, and every part of one that is named here as a field of its own.
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "config": "json",
+        "config.HyperParameterTuningJobConfig": "json",
+        "config.TrainingJobDefinition": "json",
+        "config.TrainingJobDefinition.Environment": "json",
+        "config.TrainingJobDefinition.InputDataConfig": "json",
+        "config.TrainingJobDefinition.StaticHyperParameters": "json",
+        "config.TrainingJobDefinitions": "json",
+    }
     operator_extra_links = (TuningJobLink(),)
     ui_color = "#e8f0fe"
     parents: Any = None  # a warm start has some

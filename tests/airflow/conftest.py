@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,3 +121,24 @@ def airflow_db(request: pytest.FixtureRequest) -> Path:
         subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
         shutil.copy(HOME / "airflow.db", template)
     return Path(shutil.copy(template, HOME / "airflow.db"))
+
+
+@pytest.fixture
+def run_dag(airflow_db: Path) -> Callable[[Any], Any]:
+    """Run a DAG as Airflow does, in this process; return the run."""
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    def run(dag: Any, **settings: Any) -> Any:
+        with create_session() as session:
+            session.merge(DagBundleModel(name="tests"))
+        try:
+            home, more = import_module("airflow.dag_processing.dagbag"), {"bundle_name": "tests"}
+        except ImportError:  # before Airflow 3.2
+            home, more = import_module("airflow.models.dagbag"), {}
+        bag = home.DagBag(dag_folder=os.devnull, **more)
+        bag.bag_dag(dag)
+        home.sync_bag_to_db(bag, "tests", None)
+        return dag.test(**settings)
+
+    return run
