@@ -9,11 +9,12 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Hashable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_hpt._compat import in_thread, shares_polls, was_marked_by_a_user
+from airflow_hpt._compat import in_thread, is_deferred, shares_polls, was_marked_by_a_user
 from airflow_hpt.errors import HptError, NotFound
 from airflow_hpt.hooks.faults import PASSING
 from airflow_hpt.hooks.outcome import has_reached
@@ -29,6 +30,8 @@ RACE_SECONDS = (2.0, 8.0)
 
 # A tuning job that no listing has mentioned for this many intervals is looked at by itself, in case one went missing.
 SILENT_INTERVALS = 20
+
+STATE_SECONDS = 15  # half of what Airflow gives to `on_kill`; the first question to an idle triggerer can take seconds
 
 
 class TuningJobFinished(BaseEventTrigger):
@@ -151,7 +154,24 @@ class TuningJobFinished(BaseEventTrigger):
         return TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
-        """Stop the tuning job, because a user has ended the deferred task."""
+        """Stop the tuning job if a user has ended the deferred task.
+
+        Airflow takes it for a user's act, too, when a triggerer that had stalled finds that another one has taken its
+        triggers over. The task still waits then. It also does after a user has cleared it and its next try is deferred,
+        but that try has stopped the job itself.
+        """
+        if not await self._is_awaited():
+            await self._stop()
+
+    async def _is_awaited(self) -> bool:
+        """Say whether the task still waits; when Airflow cannot tell in time, its word counts that a user ended it."""
+        if self.task_instance is None:
+            return False
+        asked = asyncio.ensure_future(in_thread(is_deferred, self.task_instance))
+        await asyncio.wait([asked], timeout=STATE_SECONDS)
+        return asked.done() and not asked.exception() and asked.result()
+
+    async def _stop(self) -> None:
         if not self.stop_on_kill:
             return
         try:
@@ -163,10 +183,15 @@ class TuningJobFinished(BaseEventTrigger):
 
     async def _stop_if_marked(self) -> None:
         """Do what `on_kill` does, on an Airflow that has none and cancels for other reasons too."""
-        if hasattr(BaseEventTrigger, "on_kill") or self.task_instance is None:
+        if hasattr(BaseEventTrigger, "on_kill") or self.task_instance is None or self._has_timed_out():
             return
         if await in_thread(was_marked_by_a_user, self.task_instance):
-            await TuningJobFinished.on_kill(self)
+            await self._stop()
+
+    def _has_timed_out(self) -> bool:
+        """Say whether Airflow has resumed the task because of the time; then it may have failed without a user."""
+        end = getattr(self, "timeout_after", None)  # set by the triggerer
+        return end is not None and end.replace(tzinfo=end.tzinfo or UTC) <= datetime.now(UTC)
 
     async def _look(self, watch: Watch) -> None:
         try:

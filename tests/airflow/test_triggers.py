@@ -1,8 +1,10 @@
 """The trigger that waits for a tuning job: what ends the wait, what is sat out, what a user's kill does."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.airflow
 
 DESCRIBE = "DescribeHyperParameterTuningJob"
 LIST = "ListHyperParameterTuningJobs"
+EARLIER, LATER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
 
 
 @contextmanager
@@ -35,6 +38,12 @@ def replaced(fake: FakeSageMaker, operation: str, answer: Callable[[dict[str, An
 
 def make_trigger(**changes: Any) -> TuningJobFinished:
     return TuningJobFinished(**{"job_name": "tune", "aws_conn_id": "fake", "poll_seconds": 0.01, **changes})
+
+
+def belonging_to_a_task(trigger: TuningJobFinished) -> TuningJobFinished:
+    ti = SimpleNamespace(dag_id="retrain", task_id="tune", run_id="run-1", map_index=-1)
+    vars(trigger).update(task_instance=ti, _task_instance=ti)  # where Airflow 3.1 and 3.3 keep it
+    return trigger
 
 
 def first_event(trigger: TuningJobFinished, *, seconds: float = 20) -> Any:
@@ -105,6 +114,45 @@ def test_a_user_who_ends_the_task_stops_the_job_if_asked_to(
     assert job["HyperParameterTuningJobStatus"] == status
 
 
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("failed", "Stopping"), ("scheduled", "Stopping"), (None, "Stopping"), ("deferred", "InProgress")],
+    ids=["marked", "cleared", "cleared in a paused DAG", "taken over by another triggerer"],
+)
+def test_a_kill_of_a_task_that_is_still_deferred_is_no_user_s(
+    fake: FakeSageMaker, job: dict[str, Any], state: str | None, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_state(monkeypatch, state)
+    asyncio.run(belonging_to_a_task(make_trigger(stop_on_kill=True)).on_kill())
+    assert job["HyperParameterTuningJobStatus"] == status
+
+
+def test_a_kill_counts_as_a_user_s_when_airflow_cannot_tell(
+    fake: FakeSageMaker, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(ti: Any) -> bool:
+        raise RuntimeError("the database is away")
+
+    monkeypatch.setattr(module, "is_deferred", broken)
+    asyncio.run(belonging_to_a_task(make_trigger(stop_on_kill=True)).on_kill())
+    assert job["HyperParameterTuningJobStatus"] == "Stopping"
+
+
+def test_a_kill_does_not_wait_for_airflow_for_ever(
+    fake: FakeSageMaker, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = threading.Event()
+    monkeypatch.setattr(module, "STATE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "is_deferred", lambda ti: stopped.wait(20))
+
+    async def kill() -> None:
+        await belonging_to_a_task(make_trigger(stop_on_kill=True)).on_kill()
+        assert job["HyperParameterTuningJobStatus"] == "Stopping"
+        stopped.set()
+
+    asyncio.run(kill())
+
+
 def test_a_job_that_cannot_be_stopped_is_named_in_the_log(
     fake: FakeSageMaker, job: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,18 +162,30 @@ def test_a_job_that_cannot_be_stopped_is_named_in_the_log(
 
 
 @pytest.mark.parametrize(
-    ("state", "status"),
-    [("failed", "Stopping"), ("success", "Stopping"), ("deferred", "InProgress"), ("scheduled", "InProgress")],
+    ("state", "timeout_after", "status"),
+    [
+        ("failed", None, "Stopping"),
+        ("success", LATER, "Stopping"),
+        ("failed", LATER.replace(tzinfo=None), "Stopping"),
+        ("deferred", LATER, "InProgress"),
+        ("scheduled", LATER, "InProgress"),
+        ("failed", EARLIER, "InProgress"),  # resumed because of the time, and failed by then; stop_on_timeout decides
+        ("failed", EARLIER.replace(tzinfo=None), "InProgress"),
+    ],
 )
 def test_before_airflow_3_3_a_cancelled_trigger_asks_what_has_happened(
-    fake: FakeSageMaker, job: dict[str, Any], state: str, status: str, monkeypatch: pytest.MonkeyPatch
+    fake: FakeSageMaker,
+    job: dict[str, Any],
+    state: str,
+    timeout_after: datetime | None,
+    status: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Such an Airflow cancels triggers of marked tasks, of restarts and of timeouts, and says not why."""
     monkeypatch.delattr("airflow.triggers.base.BaseTrigger.on_kill", raising=False)
     set_state(monkeypatch, state)
-    trigger = make_trigger(stop_on_kill=True)
-    ti = SimpleNamespace(dag_id="retrain", task_id="tune", run_id="run-1", map_index=-1)
-    vars(trigger).update(task_instance=ti, _task_instance=ti)  # where Airflow 3.1 and 3.3 keep it
+    trigger = belonging_to_a_task(make_trigger(stop_on_kill=True))
+    vars(trigger)["timeout_after"] = timeout_after
 
     async def cancel_while_waiting() -> None:
         waiting = asyncio.create_task(anext(trigger.run()))

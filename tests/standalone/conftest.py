@@ -99,12 +99,13 @@ class Airflow:
         known["extra"] = json.dumps(known["extra"])
         self.call("POST", "/api/v2/connections", {"connection_id": name, **known})
 
-    def kill_triggerers(self) -> None:
-        """End every triggerer as a power cut would."""
-        for pid in members(self.process.pid):
-            with suppress(OSError):
-                if b"triggerer" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
+    def signal_triggerers(self, sent: int) -> None:
+        """Send a signal to every triggerer: SIGKILL for a power cut, SIGSTOP and SIGCONT for a machine that stalls."""
+        for each in (self.process, *self.triggerers):
+            for pid in members(each.pid):
+                with suppress(OSError):
+                    if b"triggerer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        os.kill(pid, sent)
 
     def start_triggerer(self) -> None:
         with self.log.open("a") as output:
@@ -257,6 +258,7 @@ def make_environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
     }
 
 

@@ -75,7 +75,7 @@ class TestDeferred:
 
     def test_a_triggerer_that_restarts_goes_on_waiting(self, airflow: Airflow, service: FakeSageMaker) -> None:
         run = start(airflow, service, "deferred", state="deferred")
-        airflow.kill_triggerers()
+        airflow.signal_triggerers(signal.SIGKILL)
         time.sleep(3)
         assert statuses(service) == [RUNNING]
         airflow.start_triggerer()
@@ -83,10 +83,26 @@ class TestDeferred:
         run.await_state("success", seconds=150)
         assert (service.count(CREATE), service.count(STOP)) == (1, 0)
 
+    def test_a_triggerer_that_wakes_up_after_another_one_has_taken_over_stops_nothing(
+        self, airflow: Airflow, service: FakeSageMaker
+    ) -> None:
+        run = start(airflow, service, "deferred", state="deferred")
+        airflow.signal_triggerers(signal.SIGSTOP)
+        looks = service.count(DESCRIBE)
+        airflow.start_triggerer()
+        until(lambda: service.count(DESCRIBE) > looks, what="another triggerer waits")
+        airflow.signal_triggerers(signal.SIGCONT)
+        until(lambda: "trigger completed" in run.log(), what="the first one has given up")
+        assert statuses(service) == [RUNNING]
+        end_all(service)
+        run.await_state("success")
+        assert (service.count(CREATE), service.count(STOP)) == (1, 0)
+
     def test_a_wait_that_times_out_stops_the_tuning_job(self, airflow: Airflow, service: FakeSageMaker) -> None:
         run = airflow.start("impatient")
         run.await_state("failed")
-        assert (statuses(service), service.count(CREATE)) == ([STOPPING], 1)
+        until(lambda: "trigger completed" in run.log(), what="the triggerer has given up, too")
+        assert (statuses(service), service.count(CREATE), service.count(STOP)) == ([STOPPING], 1, 1)
 
     def test_a_service_that_is_out_of_order_for_a_while_is_waited_for(
         self, airflow: Airflow, service: FakeSageMaker
