@@ -35,7 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "airflow_hpt.assets.openlineage_dataset",
             }
         ],
-        "extra-links": ["airflow_hpt.links.TuningJobLink"],
+        "extra-links": ["airflow_hpt.links.TuningJobLink", "airflow_hpt.links.TuningPageLink"],
         "config": {
             "airflow_hpt": {
                 "description": "Hyperparameter tuning jobs.",
@@ -47,6 +47,15 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "boolean",
                         "example": None,
                         "default": "True",
+                    },
+                    "page_connections": {
+                        "description": "Connections that the tuning pages read tuning jobs with, separated by commas;"
+                        " `connection@region` for another region than the connection's own. Whoever may read a DAG sees"
+                        " its tuning jobs with the rights of these connections.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "aws_default, aws_default@eu-west-1",
+                        "default": "aws_default, hpt_local",
                     },
                 },
             },

@@ -54,6 +54,8 @@ CONFINED: dict[str, set[str]] = {
     "scipy": {"local.search", "local.runner.algorithms"},
     "sqlite3": {"local.store"},
     "subprocess": {"local.runner", "local"},
+    "fastapi": {"plugin"},
+    "jinja2": {"plugin"},
     "starlette": {"local.service"},
     "uvicorn": {"local.service"},
     "typer": {"local"},

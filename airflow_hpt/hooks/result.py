@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +60,14 @@ def typed_hyperparameters(description: Mapping[str, Any], training: Mapping[str,
     ranges = _ranges(description, training.get("TrainingJobDefinitionName"))
     kinds = {each["Name"]: kind for member, kind in NUMBER_KINDS for each in ranges.get(member, ())}
     texts = training.get("TunedHyperParameters", {})
-    return {name: kinds.get(name, str)(text) for name, text in sorted(texts.items())}
+    return {name: _typed(text, kinds.get(name, str)) for name, text in sorted(texts.items())}
+
+
+def _typed(text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:  # the text of an integer may be 3.0, or quoted as the SageMaker SDK sends it
+        return text
 
 
 def _ranges(description: Mapping[str, Any], definition_name: str | None) -> Mapping[str, Any]:

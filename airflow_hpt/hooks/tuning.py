@@ -49,6 +49,7 @@ class TuningHook(BaseHook):
     ) -> None:
         super().__init__()
         self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
         self._settings = ClientSettings(aws_conn_id, region_name, verify, botocore_config)
         self._connection: Any = UNFETCHED
 

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_hpt.hooks.parents import job_name
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.tuning import TuningHook
-from airflow_hpt.links import TuningJobLink, push_link
+from airflow_hpt.links import LINKS, push_link
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +30,7 @@ class StopTuningJobOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("job_name", "aws_conn_id", "region_name", "verify")
-    operator_extra_links = (TuningJobLink(),)
+    operator_extra_links = LINKS
     ui_color = "#fce8e6"
 
     def __init__(

@@ -25,7 +25,7 @@ from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.telemetry import span
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.lineage import operator_lineage
-from airflow_hpt.links import TuningJobLink, push_link
+from airflow_hpt.links import LINKS, push_link
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,7 +78,7 @@ class TuningJobOperator(BaseOperator):
         "config.TrainingJobDefinition.StaticHyperParameters": "json",
         "config.TrainingJobDefinitions": "json",
     }
-    operator_extra_links = (TuningJobLink(),)
+    operator_extra_links = LINKS
     ui_color = "#e8f0fe"
     parents: Any = None  # a warm start has some
 

@@ -18,7 +18,7 @@ from airflow_hpt.hooks.policies import Stopped
 from airflow_hpt.hooks.progress import Watch
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.tuning import TuningHook
-from airflow_hpt.links import TuningJobLink, push_link
+from airflow_hpt.links import LINKS, push_link
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,7 +38,7 @@ class TuningJobSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job_name", "aws_conn_id", "region_name", "verify")
-    operator_extra_links = (TuningJobLink(),)
+    operator_extra_links = LINKS
     ui_color = "#e6f4ea"
 
     def __init__(

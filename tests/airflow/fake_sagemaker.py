@@ -140,6 +140,8 @@ class FakeSageMaker:
 
 
 def _fits(value: str | None, wanted: Json) -> bool:
+    if wanted["Operator"] == "Exists":
+        return value is not None
     if wanted["Operator"] == "In":
         return value in wanted["Value"].split(",")
     return (value == wanted["Value"]) == (wanted["Operator"] == "Equals")

@@ -31,7 +31,7 @@ TaskDeferralTimeout = airflow_error("TaskDeferralTimeout")
 TaskDeferred = airflow_error("TaskDeferred")
 
 CREATE = "CreateHyperParameterTuningJob"
-LINK = "_link_TuningJobLink"
+LINK, PAGE_LINK = "_link_TuningJobLink", "_link_TuningPageLink"
 
 
 def make_operator(**changes: Any) -> TuningJobOperator:
@@ -127,7 +127,8 @@ class TestResult:
             operator.execute(context)
         (name,) = fake.jobs
         url = f"https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1#/hyper-tuning-jobs/{name}"
-        assert seen[0] == {"job_name": name, LINK: url}
+        page = f"/plugin/tuning/hpt/jobs/{name}?connection=fake"
+        assert seen[0] == {"job_name": name, LINK: url, PAGE_LINK: page}
 
     def test_a_local_service_has_no_console_to_link_to(self, fake: FakeSageMaker) -> None:
         operator = make_operator(wait_for_completion=False)
