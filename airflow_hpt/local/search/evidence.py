@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve
-from scipy.linalg.lapack import dpotri
 from scipy.optimize import fmin_l_bfgs_b
 from scipy.spatial.distance import cdist
 
 from airflow_hpt.local.search.cube import Array, Indices
-from airflow_hpt.local.search.gp import OFFSET, Model, Relative, factorised, matern
+from airflow_hpt.local.search.gp import OFFSET, Model, Relative, factorised, inverted, matern
 
 STEPS = 50  # of the minimisation; more change no suggestion worth the time
 
@@ -59,7 +58,7 @@ class Loss:
         factor = factorised(signal * value + np.tensordot(w**2, self.covariances, axes=1) + self.offset, noise)
         residual = self.y - w @ self.means
         alpha = cho_solve((factor, True), residual, check_finite=False)
-        pull = 0.5 * (_inverse(factor) - alpha[:, None] * alpha[None, :])  # dL / dK
+        pull = 0.5 * (inverted(factor) - alpha[:, None] * alpha[None, :])  # dL / dK
         by_theta = np.concatenate(
             [
                 _by_lengths(signal * slope * pull, scaled) @ self.owner,
@@ -70,11 +69,6 @@ class Loss:
         distance = (theta - self.prior.mean) / self.prior.sd
         loss = 0.5 * residual @ alpha + np.log(np.diag(factor)).sum() + 0.5 * distance @ distance
         return float(loss), by_theta + distance / self.prior.sd
-
-
-def _inverse(factor: Array) -> Array:
-    lower = dpotri(factor, lower=1)[0]
-    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 def _by_lengths(stretch: Array, scaled: Array) -> Array:

@@ -14,10 +14,11 @@ Posterior: Rasmussen & Williams (2006), eqs. 2.25 and 2.26. theta holds log l, l
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.spatial.distance import cdist
 
 from airflow_hpt.local.search.cube import Array, Indices
@@ -47,6 +48,12 @@ def factorised(covariance: Array, noise: float) -> Array:
         jitter *= 10
 
 
+def inverted(factor: Array) -> Array:
+    """Return the inverse of the matrix whose lower Cholesky factor is `factor`."""
+    lower = dpotri(factor, lower=1)[0]
+    return np.asarray(lower + np.tril(lower, -1).T)
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What a posterior says at one point z (c,), with gradients by z; `cross` (n,) is its covariance with the data."""
@@ -63,24 +70,25 @@ class Relative:
     """The posterior of a related task, seen from the points Z (n, c) of this one."""
 
     def __init__(self, model: "Model", z: Array) -> None:
-        self.model, self.z = model, z
-        k = model.kernel(model.z, z)
+        self.model, self.u = model, z * model.scale
+        k = model.kernel(model.u, self.u)
         self.mean: Array = model.alpha @ k
         self.gain: Array = cho_solve((model.factor, True), k, check_finite=False)  # (n_t, n)
-        self.covariance: Array = model.kernel(z, z) - k.T @ self.gain
+        self.covariance: Array = model.kernel(self.u, self.u) - k.T @ self.gain
 
     def predict(self, z: Array) -> tuple[Array, Array, Array]:
         """Return mean (m,), variance (m,) and covariance with the data (n, m) at the rows of `z`."""
-        k = self.model.kernel(self.model.z, z)
+        u = z * self.model.scale
+        k = self.model.kernel(self.model.u, u)
         half = solve_triangular(self.model.factor, k, lower=True, check_finite=False)
         variance = np.maximum(self.model.signal - np.einsum("ij,ij->j", half, half), 0.0)
-        return self.model.alpha @ k, variance, self.model.kernel(self.z, z) - self.gain.T @ k
+        return self.model.alpha @ k, variance, self.model.kernel(self.u, u) - self.gain.T @ k
 
     def outlook(self, z: Array) -> Outlook:
         """Return what the relative says at one point."""
-        k, pull = self.model.kernel_with_slope(self.model.z, z)
-        own, own_pull = self.model.kernel_with_slope(self.z, z)
-        weighted = cho_solve((self.model.factor, True), k, check_finite=False)
+        k, pull = self.model.kernel_with_slope(self.model.u, z)
+        own, own_pull = self.model.kernel_with_slope(self.u, z)
+        weighted = self.model.inverse @ k
         return Outlook(
             mean=float(self.model.alpha @ k),
             by_mean=self.model.alpha @ pull,
@@ -100,28 +108,35 @@ class Model:
         d = int(owner.max()) + 1
         self.z, self.y, self.owner, self.theta, self.relatives = z, y, owner, theta, relatives
         self.scale: Array = np.exp(-theta[:d])[owner]
+        self.u = z * self.scale
         self.signal, self.noise = np.exp(theta[d : d + 2]).tolist()
         self.offset = OFFSET if relatives else 0.0
         self.shares = list(zip(theta[d + 2 :].tolist(), relatives, strict=True))
-        covariance, residual = self.offset + self.kernel(z, z), y.copy()
+        covariance, residual = self.offset + self.kernel(self.u, self.u), y.copy()
         for w, each in self.shares:
             covariance += w * w * each.covariance
             residual -= w * each.mean
         self.factor = factorised(covariance, self.noise)
         self.alpha: Array = cho_solve((self.factor, True), residual, check_finite=False)
 
-    def kernel(self, a: Array, b: Array) -> Array:
-        """Return v M between the rows of `a` and `b`."""
-        return np.asarray(self.signal * matern(cdist(a * self.scale, b * self.scale, "sqeuclidean"))[0])
+    @cached_property
+    def inverse(self) -> Array:
+        """Return the inverse (n, n) of the covariance of the data: dear once, cheap for many single points."""
+        return inverted(self.factor)
 
-    def kernel_with_slope(self, a: Array, z: Array) -> tuple[Array, Array]:
-        """Return v M (n,) between the rows of `a` and one point, and its gradient (n, c) by that point."""
-        value, slope = matern(cdist(a * self.scale, (z * self.scale)[None, :], "sqeuclidean"))
-        return self.signal * value[:, 0], self.signal * slope * (a - z) * self.scale**2
+    def kernel(self, u: Array, v: Array) -> Array:
+        """Return v M between the rows of `u` and `v`, both divided by the length scales."""
+        return np.asarray(self.signal * matern(cdist(u, v, "sqeuclidean"))[0])
+
+    def kernel_with_slope(self, u: Array, z: Array) -> tuple[Array, Array]:
+        """Return v M (n,) between the rows of `u` (as in `kernel`) and z (c,), and its gradient (n, c) by z."""
+        gap = u - z * self.scale
+        value, slope = matern(np.einsum("ij,ij->i", gap, gap))
+        return self.signal * value, (self.signal * slope)[:, None] * gap * self.scale
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation (m,), without noise, at the rows of `z` (m, c)."""
-        k = self.offset + self.kernel(self.z, z)
+        k = self.offset + self.kernel(self.u, z * self.scale)
         mean, variance = np.zeros(len(z)), np.full(len(z), self.signal + self.offset)
         for w, each in self.shares:
             relative_mean, relative_variance, cross = each.predict(z)
@@ -134,7 +149,7 @@ class Model:
 
     def slopes(self, z: Array) -> tuple[float, float, Array, Array]:
         """Return mean, standard deviation and their gradients (c,) at one point `z` (c,)."""
-        k, pull = self.kernel_with_slope(self.z, z)
+        k, pull = self.kernel_with_slope(self.u, z)
         k += self.offset
         mean, variance = 0.0, self.signal + self.offset
         by_mean, by_variance = np.zeros_like(z), np.zeros_like(z)

@@ -18,6 +18,7 @@ STARTS = 5  # candidates that are refined
 ROUNDS = 3  # passes of numeric and lattice refinement over each of them
 ENOUGH = 1e-4  # gain in a pass below which refinement ends
 STEPS = 20  # gradient steps in one pass
+PRECISE = 1e10  # in units of machine precision: gradient steps end when the acquisition changes by less
 PULLS = (0.2, 0.05, 0.01)  # sizes of the steps around the best configurations known
 
 
@@ -99,7 +100,7 @@ def _along_numbers(acquisition: Acquisition, cube: Cube, x: Array, value: float)
         at, slope = acquisition.with_slope(whole)
         return -at, -slope[free]
 
-    part, least, _ = fmin_l_bfgs_b(loss, x[free], bounds=[(0.0, 1.0)] * len(free), maxiter=STEPS)
+    part, least, _ = fmin_l_bfgs_b(loss, x[free], bounds=[(0.0, 1.0)] * len(free), maxiter=STEPS, factr=PRECISE)
     if -least <= value:
         return x, value
     moved = x.copy()
