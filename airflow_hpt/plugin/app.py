@@ -46,6 +46,7 @@ def create_app() -> FastAPI:
     app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(HptError, _failed)
+    app.add_exception_handler(Exception, _broken)
     return app
 
 
@@ -204,3 +205,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HptError)
     return _page(*explained(error, _visit(request)))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    text = f"{type(error).__name__}: the log of Airflow's API server says where."
+    page = problem_page(_visit(request), heading="This page is broken", text=text)
+    return _page(page, HTTPStatus.INTERNAL_SERVER_ERROR)

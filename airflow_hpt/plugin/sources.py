@@ -69,7 +69,6 @@ class Reader:
     """Reads from one source."""
 
     source: Source
-    patience_seconds: float = PATIENCE_SECONDS
     _kept: OrderedDict[Hashable, Kept] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
     _pool: ThreadPoolExecutor = field(init=False)
@@ -79,14 +78,14 @@ class Reader:
 
     async def read(self, read: Callable[..., T], /, *args: Hashable, **kwargs: Hashable) -> T:
         """Return what `read(hook, ...)` gives, or gave moments ago; raise its error, or that it takes too long."""
-        future = self._going_on(read, args, kwargs)
-        await asyncio.wait({asyncio.wrap_future(future)}, timeout=self.patience_seconds)
-        if not future.done():
+        reading = asyncio.wrap_future(self._going_on(read, args, kwargs))
+        try:
+            found: T = await asyncio.wait_for(asyncio.shield(reading), PATIENCE_SECONDS)
+        except TimeoutError:
             raise ServiceUnavailable(
                 f"The tuning service behind Airflow connection {str(self.source)!r} has not answered for"
-                f" {self.patience_seconds:.0f} seconds. This page looks again by itself."
-            )
-        found: T = future.result()
+                f" {PATIENCE_SECONDS:g} seconds. This page looks again by itself."
+            ) from None
         return found
 
     def _going_on(self, read: Callable[..., T], args: tuple[Hashable, ...], kwargs: dict[str, Hashable]) -> Future[T]:

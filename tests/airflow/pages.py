@@ -2,6 +2,7 @@
 
 import math
 import time
+from html.parser import HTMLParser
 from typing import Any
 
 from tests.airflow.fake_sagemaker import FakeSageMaker, Json, end, training
@@ -99,3 +100,45 @@ def know_dags(*dags: str) -> None:
         session.flush()
         for dag in dags:
             session.add(DagModel(dag_id=dag, bundle_name="pages", fileloc=f"{dag}.py"))
+
+
+class Page(HTMLParser):
+    """What a page consists of."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+    def values(self, tag: str, attribute: str) -> list[str]:
+        """Return what an attribute is on every element of a kind that has it."""
+        return [value for name, attributes in self.elements if name == tag and (value := attributes.get(attribute))]
+
+    def count(self, tag: str, kind: str = "") -> int:
+        """Return how many elements of a kind there are, with a class if one is given."""
+        found = [each for name, each in self.elements if name == tag]
+        return sum(not kind or kind in (each.get("class") or "").split() for each in found)
+
+
+def make_auth_manager() -> Any:
+    """Return an auth manager that lets `alice` read DAGs whose names begin with `alice` or `shared`, and so on."""
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    class ByName(SimpleAuthManager):
+        def is_authorized_dag(self, *, user: Any, details: Any = None, **_: Any) -> bool:
+            return details is None or str(details.id).startswith((user.username, "shared"))
+
+    return ByName()
