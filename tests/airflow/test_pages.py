@@ -112,9 +112,9 @@ class TestSignIn:
         alice.cookies.set("_token", token)
         look(alice, "/")
 
-    def test_nobody_is_told_where_to_sign_in(self, visitor: TestClient) -> None:
+    def test_who_is_not_signed_in_is_told_where_to(self, visitor: TestClient) -> None:
         (link,) = look(visitor, "/jobs/x", status=401).values("a", "href")
-        assert link.startswith("/auth/login?next=")
+        assert link.startswith("/auth/login")
 
     @pytest.mark.parametrize("address", ["/docs", "/openapi.json", "/jobs", "/nothing/at/all"])
     def test_what_is_no_page_is_not_found(self, alice: TestClient, address: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -28,6 +29,7 @@ DAGS = Path(__file__).parent / "dags"
 PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 ENDS = {"success", "failed"}
 collect_ignore = ["dags", "training"]  # for Airflow and for training jobs to import, not for pytest
+ADMIN, PASSWORD = "admin", "a password of the tests"
 START_SECONDS = 240
 PATIENCE_SECONDS = 90
 STOP_SECONDS = 15
@@ -58,20 +60,26 @@ class Airflow:
     runs: int = 0
     triggerers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def data(self) -> Path:
+        """Return the folder whose data the scenarios watch."""
+        return Path(self.environment["SCENARIO_DATA"])
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         request = Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        if path.startswith(("/api/v2/dags", "/api/v2/connections")):
-            request.add_header("Authorization", f"Bearer {self._token()}")
+        if path.startswith(("/api/v2/dags", "/api/v2/connections", "/api/v2/assets")):
+            request.add_header("Authorization", f"Bearer {self.token}")
         if body is not None:
             request.add_header("Content-Type", "application/json")
             request.data = json.dumps(body).encode()
         with urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"{}")
 
-    def _token(self) -> str:
-        if not hasattr(self, "_known_token"):
-            self._known_token = self.call("GET", "/auth/token")["access_token"]
-        return self._known_token
+    @cached_property
+    def token(self) -> str:
+        """What shows Airflow that a request comes from the administrator."""
+        found: str = self.call("POST", "/auth/token", {"username": ADMIN, "password": PASSWORD})["access_token"]
+        return found
 
     def is_ready(self) -> bool:
         try:
@@ -151,11 +159,20 @@ class Run:
         """Return the log of the first try."""
         return json.dumps(self.airflow.call("GET", f"{self.path}/taskInstances/tune/logs/1?full_content=true"))
 
+    def result(self) -> Any:
+        """Return what the task has returned."""
+        return json.loads(self.airflow.call("GET", f"{self.path}/taskInstances/tune/xcomEntries/return_value")["value"])
+
     def mark(self, state: str) -> None:
         self.airflow.call("PATCH", f"{self.path}/taskInstances/tune", {"new_state": state})
 
     def mark_run(self, state: str) -> None:
         self.airflow.call("PATCH", self.path, {"state": state})
+
+    def links(self) -> dict[str, str | None]:
+        """Return where the buttons on the task's page lead."""
+        found: dict[str, str | None] = self.airflow.call("GET", f"{self.path}/taskInstances/tune/links")["extra_links"]
+        return found
 
     def clear(self) -> None:
         body = {"dry_run": False, "dag_run_id": self.run, "task_ids": ["tune"], "only_failed": False}
@@ -217,6 +234,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, connections: dict[str, str
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     environment = make_environment(home, port) | connections
+    (home / "passwords.json").write_text(json.dumps({ADMIN: PASSWORD}))
     log = home / "standalone.log"
     with log.open("w") as output:
         command = [sys.executable, "-m", "airflow", "standalone"]
@@ -243,17 +261,20 @@ def make_environment(home: Path, port: int) -> dict[str, str]:
         **own,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}",  # Airflow starts itself by name
         "PYTHONPATH": str(ROOT),
+        "SCENARIO_DATA": str(home),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__AIRFLOW_HPT__PAGE_CONNECTIONS": "fake, hpt_local",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "0",
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
