@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fast compat bench up setup
+.PHONY: demo test check fast compat bench up setup browser
 
 setup: $(VENV)/.ready
 
@@ -14,10 +14,20 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+browser:  ## A Chromium for the tests of the web pages, unless there is one already
+	@if command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's packages chromium and chromium-driver ..." && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	else \
+		echo "The tests of the web pages need Chromium (or Google Chrome) and its chromedriver on the PATH; install them," \
+			"on Debian with: apt-get install chromium chromium-driver" >&2; exit 1; \
+	fi
+
 demo: setup  ## Tune a model in Airflow, then retune it on refreshed data, all on this machine
 	@$(BIN)/python dags/demo.py
 
-test: setup  ## Every test
+test: setup browser  ## Every test
 	$(BIN)/python -m pytest
 
 fast: setup  ## The tests that need no Airflow
@@ -29,10 +39,10 @@ check: setup  ## Formatting, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
-compat: setup  ## Airflow's tests on the oldest supported Airflow, in an environment of its own
+compat: setup browser  ## Airflow's tests on the oldest supported Airflow, in an environment of its own
 	@test -x .venv-compat/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-compat
 	@$(BIN)/uv pip install --quiet --python .venv-compat/bin/python --constraint constraints-3.1.txt --editable '.[dev]'
-	.venv-compat/bin/python -m pytest tests/airflow tests/standalone/test_scenarios.py
+	.venv-compat/bin/python -m pytest tests/airflow tests/standalone/test_scenarios.py tests/standalone/test_tuning_page.py
 
 bench: setup  ## Speed and search quality; each benchmark's own options are in benchmarks/README.md
 	$(BIN)/python benchmarks/import_cost.py
