@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,21 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from airflow_hpt.errors import HptError, NotFound
+from airflow_hpt.hooks.identity import LINEAGE_TAG
 from airflow_hpt.links import FRAME, PAGES
 from airflow_hpt.plugin.access import login_url, readable_dags, signed_in
 from airflow_hpt.plugin.problems import explained
 from airflow_hpt.plugin.reading import MOST_JOBS, read_job, read_jobs
-from airflow_hpt.plugin.records import UNMAPPED, JobReport, Owner, Parent, TuningJob
+from airflow_hpt.plugin.records import (
+    DAG_TAG,
+    MAP_INDEX_TAG,
+    RUN_TAG,
+    TASK_TAG,
+    UNMAPPED,
+    JobReport,
+    Parent,
+    TuningJob,
+)
 from airflow_hpt.plugin.rendering import Site, render
 from airflow_hpt.plugin.sources import Reader, Sources
 from airflow_hpt.plugin.views import Finding, Visit, job_page, jobs_page, lineage_page, problem_page
@@ -62,7 +73,7 @@ async def overview(request: Request, user: Viewer) -> Response:
 @router.get("/dags/{dag}")
 async def of_dag(request: Request, user: Viewer, dag: str) -> Response:
     """Show the tuning jobs of a DAG."""
-    findings = await _findings(request, user, dag=dag)
+    findings = await _findings(request, user, dag)
     empty = f"DAG {dag} has started no tuning jobs that are still known."
     return _page(jobs_page(_visit(request), findings, heading=f"Tuning jobs of DAG {dag}", empty=empty))
 
@@ -70,7 +81,7 @@ async def of_dag(request: Request, user: Viewer, dag: str) -> Response:
 @router.get("/dags/{dag}/runs/{run}")
 async def of_run(request: Request, user: Viewer, dag: str, run: str) -> Response:
     """Show the tuning jobs of a DAG run."""
-    findings = await _findings(request, user, dag=dag, run=run)
+    findings = await _findings(request, user, dag, {RUN_TAG: run})
     empty = "This run has started no tuning jobs that are still known."
     return _page(jobs_page(_visit(request), findings, heading="Tuning jobs of this run", lead=run, empty=empty))
 
@@ -78,8 +89,8 @@ async def of_run(request: Request, user: Viewer, dag: str, run: str) -> Response
 @router.get("/dags/{dag}/runs/{run}/tasks/{task}/{map_index}")
 async def of_task(request: Request, user: Viewer, dag: str, run: str, task: str, map_index: str) -> Response:
     """Show the tuning job of a task instance, or all of them when it has started several."""
-    owner = Owner(dag, run, task, int(map_index) if map_index.isdecimal() else UNMAPPED)
-    findings = await _findings(request, user, owner=owner)
+    index = map_index if map_index.isdecimal() else UNMAPPED
+    findings = await _findings(request, user, dag, {RUN_TAG: run, TASK_TAG: task, MAP_INDEX_TAG: str(index)})
     found = [(each.source, job) for each in findings for job in each.jobs]
     if len(found) == 1:
         source, job = found[0]
@@ -94,7 +105,7 @@ async def of_lineage(
 ) -> Response:
     """Show how the best objective of a lineage has developed."""
     reader = _sources(request).get(connection, region or None)
-    jobs = await reader.read(read_jobs, lineage=name)
+    jobs = await reader.read(read_jobs, (LINEAGE_TAG, name))
     readable = await readable_dags(user)
     shown = tuple(job for job in jobs if _is_seen(job, readable))
     finding = Finding(reader.source, shown, is_cut=len(jobs) == MOST_JOBS)
@@ -128,19 +139,20 @@ async def anything_else(path: str) -> Response:
     raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
-async def _findings(request: Request, user: Any, *, owner: Owner | None = None, **wanted: str) -> list[Finding]:
-    """Return what every source holds of the tuning jobs that are wanted and that a user may see."""
+async def _findings(
+    request: Request, user: Any, dag: str | None = None, tags: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Return what every source holds of the tuning jobs that a user may see; of one DAG, with these tags, if given."""
     readable = await readable_dags(user)
-    dag = owner.dag if owner else wanted.get("dag")
     if dag is not None and dag not in readable:
         raise NotFound(f"There is no DAG {dag} that you may read.")
-    readers = _sources(request).all()
-    return list(await asyncio.gather(*(_finding(each, readable, owner=owner, **wanted) for each in readers)))
+    wanted = {} if dag is None else {DAG_TAG: dag, **(tags or {})}
+    return list(await asyncio.gather(*(_finding(each, readable, wanted) for each in _sources(request).all())))
 
 
-async def _finding(reader: Reader, readable: frozenset[str], *, owner: Owner | None, **wanted: str) -> Finding:
+async def _finding(reader: Reader, readable: frozenset[str], wanted: Mapping[str, str]) -> Finding:
     try:
-        jobs = await reader.read(read_jobs, owner=owner, **wanted)
+        jobs = await reader.read(read_jobs, *wanted.items())
     except HptError as error:
         return Finding(reader.source, problem=str(error))
     shown = tuple(job for job in jobs if _is_seen(job, readable))

@@ -7,42 +7,20 @@ from itertools import islice
 from typing import Any
 
 from airflow_hpt.errors import NotFound
-from airflow_hpt.hooks.identity import LINEAGE_TAG, tagged
+from airflow_hpt.hooks.identity import tagged
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.links import console_url
 from airflow_hpt.plugin.ranges import ranges_of
-from airflow_hpt.plugin.records import (
-    DAG_TAG,
-    MAP_INDEX_TAG,
-    RUN_TAG,
-    TASK_TAG,
-    JobReport,
-    Owner,
-    Parent,
-    TuningJob,
-    ranked,
-    training_jobs,
-)
+from airflow_hpt.plugin.records import DAG_TAG, JobReport, Parent, TuningJob, ranked, training_jobs
 
 MOST_JOBS = 300
 IS_OURS = {"Name": f"Tags.{DAG_TAG}", "Operator": "Exists"}
 
 
-def read_jobs(
-    hook: TuningHook, *, owner: Owner | None = None, dag: str = "", run: str = "", lineage: str = ""
-) -> tuple[TuningJob, ...]:
-    """Return the latest tuning jobs that this package has started, of a task, a run, a DAG or a lineage if given."""
-    wanted = {DAG_TAG: dag, RUN_TAG: run, LINEAGE_TAG: lineage}
-    if owner is not None:
-        wanted = {
-            DAG_TAG: owner.dag,
-            RUN_TAG: owner.run,
-            TASK_TAG: owner.task,
-            MAP_INDEX_TAG: str(owner.map_index),
-        }
-    filters = [tagged(tag, value) for tag, value in wanted.items() if value]
-    found = islice(hook.search(IS_OURS, *filters), MOST_JOBS)
+def read_jobs(hook: TuningHook, *tags: tuple[str, str]) -> tuple[TuningJob, ...]:
+    """Return the latest tuning jobs that this package has started, those with all of these tags."""
+    found = islice(hook.search(IS_OURS, *(tagged(*each) for each in tags)), MOST_JOBS)
     jobs = (TuningJob.of(each, {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())}) for each in found)
     return tuple(job for job in jobs if job is not None)
 

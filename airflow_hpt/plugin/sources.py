@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -76,9 +75,9 @@ class Reader:
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"airflow-hpt-{self.source}")
 
-    async def read(self, read: Callable[..., T], /, *args: Hashable, **kwargs: Hashable) -> T:
+    async def read(self, read: Callable[..., T], *args: Hashable) -> T:
         """Return what `read(hook, ...)` gives, or gave moments ago; raise its error, or that it takes too long."""
-        reading = asyncio.wrap_future(self._going_on(read, args, kwargs))
+        reading = asyncio.wrap_future(self._going_on(read, args))
         try:
             found: T = await asyncio.wait_for(asyncio.shield(reading), PATIENCE_SECONDS)
         except TimeoutError:
@@ -88,26 +87,24 @@ class Reader:
             ) from None
         return found
 
-    def _going_on(self, read: Callable[..., T], args: tuple[Hashable, ...], kwargs: dict[str, Hashable]) -> Future[T]:
+    def _going_on(self, read: Callable[..., T], args: tuple[Hashable, ...]) -> Future[T]:
         """Return the reading that was asked for, a new one unless there is one that is fresh."""
-        key = (read, args, tuple(sorted(kwargs.items())))
+        key = (read, args)
         with self._lock:
             kept = self._kept.get(key)
             if kept is None or not kept.is_fresh:
-                kept = self._kept[key] = Kept(
-                    self._pool.submit(partial(self._call, read, *args, **kwargs)), time.monotonic()
-                )
+                kept = self._kept[key] = Kept(self._pool.submit(self._call, read, *args), time.monotonic())
                 kept.future.add_done_callback(kept.finish)
             self._kept.move_to_end(key)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             return kept.future
 
-    def _call(self, read: Callable[..., T], *args: Hashable, **kwargs: Hashable) -> T:
+    def _call(self, read: Callable[..., T], *args: Hashable) -> T:
         # A new hook each time, because somebody may have changed the connection; the client behind it is kept.
         hook = TuningHook(self.source.connection, region_name=self.source.region, botocore_config=CLIENT)
         try:
-            return read(hook, *args, **kwargs)
+            return read(hook, *args)
         except CredentialsExpired as error:
             hook.sit_out(error)
             raise
