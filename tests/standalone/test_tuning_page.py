@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.airflow.pages import Page
+from tests.airflow.plugin.pages import Page
 from tests.standalone.conftest import ADMIN, PASSWORD, Airflow, until
 from tests.standalone.local_jobs import LocalJobs
 

@@ -2,9 +2,13 @@
 
 import math
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
+from fastapi.testclient import TestClient
+
+from airflow_hpt.links import PAGES
 from tests.airflow.fake_sagemaker import FakeSageMaker, Json, end, training
 from tests.airflow.requests import make_config
 
@@ -102,6 +106,9 @@ def know_dags(*dags: str) -> None:
             session.add(DagModel(dag_id=dag, bundle_name="pages", fileloc=f"{dag}.py"))
 
 
+Sign = Callable[[str], TestClient]
+
+
 class Page(HTMLParser):
     """What a page consists of."""
 
@@ -142,3 +149,9 @@ def make_auth_manager() -> Any:
             return details is None or str(details.id).startswith((user.username, "shared"))
 
     return ByName()
+
+
+def look(client: TestClient, path: str, *, status: int = 200) -> Page:
+    answer = client.get(f"{PAGES}{path}")
+    assert answer.status_code == status, answer.text
+    return Page(answer.text)
