@@ -65,11 +65,11 @@ def fitting_type(
 ) -> tuple[WarmStartType, str]:
     """Return the type of warm start that fits, and why.
 
-    The identical type fits when image and input data are those of every parent. `changed_data` says in words how the
-    content of the data differs although it lies in the same place; None when it does not.
+    The identical type fits when image and input data are those of every parent. `changed_data` says in words why the
+    content of the data may differ although it lies in the same place; None when it does not.
     """
     if changed_data:
-        return WarmStartType.TRANSFER, f"The input data changed: {changed_data}"
+        return WarmStartType.TRANSFER, changed_data
     for parent in parents:
         if reason := data_or_algorithm_change(spec, parent):
             return WarmStartType.TRANSFER, reason

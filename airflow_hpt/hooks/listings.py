@@ -41,24 +41,24 @@ class Survey:
 
     fingerprint: Fingerprint
     listing: Listing
-    empty: tuple[str, ...]
+    empty: tuple[Channel, ...]
     last_modified: float | None
 
 
 def survey(data: DataHook, channels: Iterable[Channel]) -> Survey:
     """Look at everything that lies in `channels`."""
-    dates: dict[str, float | None] = {}
+    dates: dict[Channel, float | None] = {}
 
     def entries() -> Iterator[Entry]:
         for channel in channels:
-            dates[channel.name] = None
+            dates[channel] = None
             for entry, modified in data.list(channel):
-                dates[channel.name] = max(modified, dates[channel.name] or 0)
+                dates[channel] = max(modified, dates[channel] or 0)
                 yield entry
 
     listing = Listing()
     fingerprint = take_fingerprint(listing.recording(entries()))
-    empty = tuple(name for name, date in dates.items() if date is None)
+    empty = tuple(channel for channel, date in dates.items() if date is None)
     return Survey(fingerprint, listing, empty, max((date for date in dates.values() if date is not None), default=None))
 
 

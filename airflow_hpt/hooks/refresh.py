@@ -115,7 +115,7 @@ class RefreshWatch:
         return {**refresh.report, "reported_at": _iso(datetime.now(UTC).timestamp())}
 
     def _is_put_off(self, seen: Survey) -> bool:
-        where = ", ".join(channel.uri for channel in self._channels if channel.name in seen.empty)
+        where = ", ".join(channel.uri for channel in seen.empty)
         if self._owner.on_empty == OnEmpty.FAIL:
             raise ObjectUnavailable(f"There is no data in {where}. Wait for it with on_empty='wait'.")
         if self._owner.on_empty == OnEmpty.WAIT:
@@ -184,12 +184,12 @@ def latest_fingerprint(hook: TuningHook, lineage: str) -> Fingerprint | None:
     return None
 
 
-def take_request_fingerprint(hook: TuningHook, request: Mapping[str, Any]) -> Fingerprint | None:
-    """Return the fingerprint of the data that a CreateHyperParameterTuningJob request reads, None if it reads none."""
+def survey_request(hook: TuningHook, request: Mapping[str, Any]) -> Survey | None:
+    """Look at the data that a CreateHyperParameterTuningJob request reads; return None if it reads none."""
     inputs = _inputs("", request.get("TrainingJobDefinition") or {})
     for definition in request.get("TrainingJobDefinitions") or ():
         inputs |= _inputs(f"{definition['DefinitionName']}/", definition)
-    return survey(DataHook(hook), channels(inputs)).fingerprint if inputs else None
+    return survey(DataHook(hook), channels(inputs)) if inputs else None
 
 
 def _inputs(prefix: str, definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from airflow_hpt.domain.request import parse_request
 from airflow_hpt.domain.spec import TuningSpec, WarmStartType
 from airflow_hpt.domain.warm_start import check_parents, fitting_type, parent_from_description, usable_parents
 from airflow_hpt.errors import InvalidRequest, NotFound
-from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
+from airflow_hpt.hooks.data_tags import fingerprint_if_readable, fingerprint_of, with_fingerprint
 from airflow_hpt.hooks.identity import DATA_TAG, REASON_TAG, with_tags
 from airflow_hpt.hooks.narrowing import narrowed
 from airflow_hpt.hooks.parents import parent_names
@@ -66,7 +66,9 @@ def warm_request(hook: TuningHook, wish: Wish) -> dict[str, Any]:
     names = parent_names(hook, wish.parents, own=wish.own_tags)
     candidates = _candidates(hook, names, wish.parents_policy)
     request = typed_request(hook, _base(wish, candidates))
-    fingerprint = fingerprint_of(hook, wish.data_fingerprint, request)
+    fingerprint, doubt = fingerprint_of(hook, wish.data_fingerprint, request), None
+    if fingerprint is None and kind is None:
+        fingerprint, doubt = fingerprint_if_readable(hook, request)
     request = with_fingerprint(request, fingerprint)
     spec = parse_request({**request, "HyperParameterTuningJobName": "new"})
     if wish.parents_policy is ParentsPolicy.DROP:
@@ -78,7 +80,7 @@ def warm_request(hook: TuningHook, wish: Wish) -> dict[str, Any]:
         request = narrowed(request, [each.best for each in candidates], keep=wish.narrow_ranges)
     reason = "It was asked for."
     if kind is None:
-        kind, reason = fitting_type(spec, jobs, changed_data=_changed_data(candidates, fingerprint))
+        kind, reason = fitting_type(spec, jobs, changed_data=doubt or _changed_data(candidates, fingerprint))
     logger.info("Warm start %s from %s: %s", kind, ", ".join(job.name for job in jobs), reason)
     request = with_tags({**request, "WarmStartConfig": _warm_start_config(jobs, kind)}, {REASON_TAG: reason})
     check_parents(parse_request({**request, "HyperParameterTuningJobName": "new"}), jobs)
@@ -151,9 +153,9 @@ def _changed_data(candidates: Sequence[Candidate], fingerprint: str | None) -> s
         return None
     for each in candidates:
         if each.fingerprint is None:
-            return f"it is not known what data {each.job.name} saw."
+            return f"It is not known what data {each.job.name} saw."
         if each.fingerprint != fingerprint:
-            return f"{each.job.name} saw {each.fingerprint}, now it is {fingerprint}."
+            return f"The input data changed: {each.job.name} saw {each.fingerprint}, now it is {fingerprint}."
     return None
 
 

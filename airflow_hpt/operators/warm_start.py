@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Asset
 
 from airflow_hpt.assets import published_jobs
-from airflow_hpt.hooks.data_tags import READ
 from airflow_hpt.hooks.identity import TaskIdentity
 from airflow_hpt.hooks.parents import MOST_PARENTS
 from airflow_hpt.hooks.policies import OnNoParents, ParentsPolicy
@@ -31,7 +30,8 @@ class WarmStartTuningJobOperator(TuningJobOperator):
     :param parents_policy: `fail` on a parent that breaks a rule, or `drop` it and log why
     :param on_no_parents: `fail` without a usable parent, or start `cold`
     :param narrow_ranges: cut every numeric range to this share (above 0, at most 1) around the parents' best values
-    :param data_fingerprint: as for `TuningJobOperator`; read from the data where `auto` has to choose the type
+    :param data_fingerprint: as for `TuningJobOperator`; where `auto` has to choose the type the data is read in any
+        case, and taken for changed if it cannot be
     """
 
     template_fields: Sequence[str] = (*TuningJobOperator.template_fields, "parents", "overrides", "warm_start_type")
@@ -68,9 +68,8 @@ class WarmStartTuningJobOperator(TuningJobOperator):
 
     def request(self, context: Context) -> dict[str, Any]:
         """Return the request with its parents, checked against every rule that is known."""
-        from airflow_hpt.hooks.warm_start import AUTO, Wish, warm_request
+        from airflow_hpt.hooks.warm_start import Wish, warm_request
 
-        is_open = self.warm_start_type == AUTO and self.data_fingerprint is None
         wish = Wish(
             config=self.config,
             overrides=self.overrides,
@@ -79,7 +78,7 @@ class WarmStartTuningJobOperator(TuningJobOperator):
             parents_policy=self.parents_policy,
             on_no_parents=self.on_no_parents,
             narrow_ranges=self.narrow_ranges,
-            data_fingerprint=READ if is_open else self.data_fingerprint,
+            data_fingerprint=self.data_fingerprint,
             own_tags=TaskIdentity.of(context["ti"]).tags(),
         )
         return warm_request(self.hook, wish)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.airflow.fake_s3 import FakeS3
 from tests.airflow.fake_sagemaker import REGION, FakeSageMaker
 
 # Airflow reads its configuration at its first import, so all of this comes before any test module is collected.
@@ -66,6 +67,16 @@ def fake(fake_server: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> FakeSag
     fake_server.reset()
     monkeypatch.setenv("AIRFLOW_CONN_FAKE", make_connection(fake_server.endpoint))
     return fake_server
+
+
+@pytest.fixture
+def fake_s3(fake: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
+    """A fake S3 behind the connection `fake`."""
+    service = FakeS3()
+    extra = {"service_config": {"s3": {"endpoint_url": service.endpoint}}}
+    monkeypatch.setenv("AIRFLOW_CONN_FAKE", make_connection(fake.endpoint, **extra))
+    yield service
+    service.close()
 
 
 class FakeTaskInstance(SimpleNamespace):

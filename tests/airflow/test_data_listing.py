@@ -42,16 +42,6 @@ def paths(seen: Survey) -> list[str]:
     return [entry.path for entry in seen.listing]
 
 
-@pytest.fixture
-def fake_s3(fake: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
-    """A fake S3 behind the connection `fake`."""
-    service = FakeS3()
-    extra = {"service_config": {"s3": {"endpoint_url": service.endpoint}}}
-    monkeypatch.setenv("AIRFLOW_CONN_FAKE", make_connection(fake.endpoint, **extra))
-    yield service
-    service.close()
-
-
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -182,7 +172,7 @@ class TestFolders:
     def test_a_missing_folder_is_an_empty_one(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         seen = look({"one": f"file://{tmp_path}/missing/deep", "two": f"file://{tmp_path}/empty"})
-        assert seen.empty == ("one", "two")
+        assert [channel.name for channel in seen.empty] == ["one", "two"]
         assert seen.last_modified is None
 
     def test_links_are_followed_but_not_in_circles(self, tmp_path: Path) -> None:
@@ -289,7 +279,7 @@ class TestS3:
         assert look("s3://bucket/data").fingerprint != before
 
     def test_a_missing_prefix_is_empty(self, s3: Any) -> None:
-        assert look({"train": "s3://bucket/nothing"}).empty == ("train",)
+        assert look({"train": "s3://bucket/nothing"}).empty == (Channel("train", "s3://bucket/nothing"),)
 
     def test_a_missing_bucket_is_an_error_that_names_it(self, s3: Any) -> None:
         with pytest.raises(ObjectUnavailable, match=r"s3://no-such-bucket/data is out of reach .*NoSuchBucket.*Create"):

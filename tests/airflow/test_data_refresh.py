@@ -12,7 +12,7 @@ import pytest
 from airflow_hpt.domain.fingerprint import Fingerprint
 from airflow_hpt.errors import InvalidRequest, NotFound, ObjectUnavailable
 from airflow_hpt.hooks.identity import DATA_TAG, LINEAGE_TAG
-from airflow_hpt.hooks.refresh import RefreshWatch, fingerprint_in, latest_fingerprint, take_request_fingerprint
+from airflow_hpt.hooks.refresh import RefreshWatch, fingerprint_in, latest_fingerprint, survey_request
 from airflow_hpt.hooks.tuning import TuningHook
 from airflow_hpt.sensors.data import DataRefreshSensor
 from tests.airflow.fake_sagemaker import FakeSageMaker, end
@@ -328,16 +328,18 @@ class TestRequests:
     def test_the_data_of_a_request_has_the_fingerprint_of_its_channels(self, data: Data) -> None:
         channel = {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3Uri": data.inputs["train"]}}}
         config = make_config()
-        assert take_request_fingerprint(TuningHook("fake"), config) is None
+        assert survey_request(TuningHook("fake"), config) is None
         config["TrainingJobDefinition"]["InputDataConfig"] = [channel]
-        assert str(take_request_fingerprint(TuningHook("fake"), config)) == data.fingerprint()
+        seen = survey_request(TuningHook("fake"), config)
+        assert seen
+        assert str(seen.fingerprint) == data.fingerprint()
 
     def test_channels_of_several_definitions_are_kept_apart(self, data: Data) -> None:
         channel = {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3Uri": data.inputs["train"]}}}
         definitions = [{"DefinitionName": name, "InputDataConfig": [channel]} for name in ("one", "two")]
-        found = take_request_fingerprint(TuningHook("fake"), {"TrainingJobDefinitions": definitions})
-        assert found
-        assert (found.objects, found.bytes) == (4, 6)
+        seen = survey_request(TuningHook("fake"), {"TrainingJobDefinitions": definitions})
+        assert seen
+        assert (seen.fingerprint.objects, seen.fingerprint.bytes) == (4, 6)
 
 
 def test_only_local_data_needs_no_connection(data: Data) -> None:

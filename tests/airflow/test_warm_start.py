@@ -131,7 +131,7 @@ class TestType:
         [
             (DATA, DATA, "IdenticalDataAndAlgorithm", "Training image and input data are those of parent"),
             (DATA, OTHER_DATA, "TransferLearning", "The input data changed"),
-            (None, DATA, "TransferLearning", "it is not known what data parent saw"),
+            (None, DATA, "TransferLearning", "It is not known what data parent saw"),
         ],
     )
     def test_auto_follows_the_data(self, fake: FakeSageMaker, seen: Any, now: str, kind: str, reason: str) -> None:

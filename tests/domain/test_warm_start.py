@@ -251,9 +251,9 @@ def test_the_identical_type_fits_the_same_algorithm_and_data(new: dict[str, Any]
 
 
 def test_changed_content_of_the_data_calls_for_transfer_learning() -> None:
-    assert fitting_type(make_spec(), [make_parent()], changed_data="1 added (train/b.csv)") == (
+    assert fitting_type(make_spec(), [make_parent()], changed_data="1 added (train/b.csv).") == (
         TRANSFER,
-        "The input data changed: 1 added (train/b.csv)",
+        "1 added (train/b.csv).",
     )
 
 
