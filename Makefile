@@ -42,7 +42,7 @@ check: setup  ## Formatting, lint, types, layers
 compat: setup browser  ## Airflow's tests on the oldest supported Airflow, in an environment of its own
 	@test -x .venv-compat/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-compat
 	@$(BIN)/uv pip install --quiet --python .venv-compat/bin/python --constraint constraints-3.1.txt --editable '.[dev]'
-	.venv-compat/bin/python -m pytest tests/airflow tests/standalone/test_scenarios.py tests/standalone/test_tuning_page.py
+	.venv-compat/bin/python -m pytest tests/airflow tests/standalone/test_scenarios.py tests/standalone/test_refresh.py tests/standalone/test_tuning_page.py
 
 bench: setup  ## Speed and search quality; each benchmark's own options are in benchmarks/README.md
 	$(BIN)/python benchmarks/import_cost.py

@@ -161,7 +161,8 @@ class Run:
 
     def result(self) -> Any:
         """Return what the task has returned."""
-        return json.loads(self.airflow.call("GET", f"{self.path}/taskInstances/tune/xcomEntries/return_value")["value"])
+        path = f"{self.path}/taskInstances/tune/xcomEntries/return_value?stringify=false"
+        return self.airflow.call("GET", path)["value"]
 
     def mark(self, state: str) -> None:
         self.airflow.call("PATCH", f"{self.path}/taskInstances/tune", {"new_state": state})
