@@ -2,19 +2,18 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.airflow.plugin.pages import Page
-from tests.standalone.conftest import ADMIN, PASSWORD, Airflow, until
+from tests.standalone.conftest import ADMIN, PASSWORD, Airflow, Run, until
 from tests.standalone.local_jobs import LocalJobs
 
 pytestmark = pytest.mark.standalone
@@ -24,6 +23,8 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
 )  # fmt: skip
+RADIUS = "getComputedStyle(document.querySelector('.card')).borderRadius"
+RECOLOUR = "const all = document.documentElement.classList; all.remove(arguments[0]); all.add(arguments[1])"
 FRAME = "iframe[title='Tuning jobs']"
 
 
@@ -74,8 +75,8 @@ def test_airflow_lists_the_plugin_and_has_no_complaint(airflow: Airflow) -> None
     assert '"total_entries":0' in fetch(f"{base}/importErrors", airflow.token)[1]
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[WebDriver]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     """A real browser without a window."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
@@ -83,7 +84,7 @@ def browser(tmp_path: Path) -> Iterator[WebDriver]:
     options = webdriver.ChromeOptions()
     options.binary_location = found
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
         options.add_argument(flag)
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     driver.set_page_load_timeout(60)
@@ -107,10 +108,13 @@ class Window:
     def see(self, selector: str, text: str = "") -> WebElement:
         """Wait for something that can be seen and says this."""
 
-        def look() -> Any:
-            return next((each for each in self.all(selector) if each.is_displayed() and text in each.text), None)
+        def look() -> WebElement | None:
+            try:
+                return next((each for each in self.all(selector) if each.is_displayed() and text in each.text), None)
+            except StaleElementReferenceException:  # the page has changed while it was looked at
+                return None
 
-        found: WebElement = until(lambda: self._steady(look), seconds=60, what=f"{selector} {text!r} is seen")
+        found: WebElement = until(look, seconds=60, what=f"{selector} {text!r} is seen")
         return found
 
     def click(self, selector: str, text: str = "") -> None:
@@ -121,11 +125,11 @@ class Window:
         self.see("input[name='username']").send_keys(ADMIN)
         self.see("input[name='password']").send_keys(PASSWORD)
         self.click("button[type='submit']")
-        self.see("[data-testid='nav-sidebar'], nav, #root a[href='/dags']")
+        self.see("button", "Browse")
 
     def enter(self) -> None:
         """Go on within the frame."""
-        self.driver.switch_to.default_content()
+        self.leave()
         self.driver.switch_to.frame(self.see(FRAME))
 
     def leave(self) -> None:
@@ -136,65 +140,78 @@ class Window:
         logged = self.driver.get_log("browser")
         return [each["message"] for each in logged if each["level"] == "SEVERE" and "/hpt/" in each["message"]]
 
-    @staticmethod
-    def _steady(look: Any) -> Any:
-        from selenium.common.exceptions import StaleElementReferenceException
 
-        try:
-            return look()
-        except StaleElementReferenceException:  # the page has changed while it was looked at
-            return None
+@pytest.fixture(scope="module")
+def window(airflow: Airflow, browser: WebDriver) -> Window:
+    """A window of somebody who is signed in."""
+    opened = Window(browser, f"http://127.0.0.1:{airflow.port}")
+    opened.sign_in()
+    return opened
 
 
-def test_a_browser_shows_the_pages_in_airflow_s_frame(airflow: Airflow, local: LocalJobs, browser: WebDriver) -> None:
+def tuned(airflow: Airflow, local: LocalJobs) -> tuple[Run, str]:
+    """Run a DAG to its end; return the run and its tuning job."""
     run = airflow.start("short")
     run.await_state("success")
-    (job,) = [each["HyperParameterTuningJobName"] for each in local.jobs()]
-    window = Window(browser, f"http://127.0.0.1:{airflow.port}")
-    window.sign_in()
+    (job,) = local.jobs()
+    return run, job["HyperParameterTuningJobName"]
 
-    # From the menu to the tuning job, and to its training jobs.
+
+def test_a_browser_gets_from_the_menu_to_the_training_jobs(airflow: Airflow, local: LocalJobs, window: Window) -> None:
+    run, job = tuned(airflow, local)
+    window.open("/")
     window.click("button", "Browse")
     window.click("[role='menuitem']", "Tuning jobs")
     window.enter()
     window.click("tbody th a", job)
     window.see("h1", job)
-    best = window.see("tr.best")
-    assert "Completed" in best.text
-    assert len(window.all("#main section[aria-labelledby='training-jobs'] tbody tr")) == 2
+    assert "Completed" in window.see("tr.best").text
+    assert len(window.all("section[aria-labelledby='training-jobs'] tbody tr")) == 2
     assert len(window.all("svg.chart circle.completed")) == 2
-    assert browser.execute_script("return getComputedStyle(document.querySelector('.card')).borderRadius") == "8px"
+    assert window.driver.execute_script(f"return {RADIUS}") == "8px"  # the style sheet is in force
 
-    # The frame follows Airflow's choice of colours, and leads out of itself only by a link into Airflow.
-    window.leave()
-    browser.execute_script(
-        "document.documentElement.classList.remove('light');document.documentElement.classList.add('dark')"
-    )
-    window.enter()
-    window.see("html[data-theme='dark']")
+    # A page of Airflow opens in the whole window, and not in the frame.
     window.click("dd a[data-outside]", run.run)
     window.leave()
-    until(lambda: f"/dags/short/runs/{run.run}" in browser.current_url, what="the window shows the run")
+    until(lambda: f"/dags/short/runs/{run.run}" in window.driver.current_url, what="the window shows the run")
     assert window.complaints() == []
 
 
-def test_a_browser_gets_from_a_task_to_its_tuning_job(airflow: Airflow, local: LocalJobs, browser: WebDriver) -> None:
-    run = airflow.start("short")
-    run.await_state("success")
-    (job,) = [each["HyperParameterTuningJobName"] for each in local.jobs()]
-    window = Window(browser, f"http://127.0.0.1:{airflow.port}")
-    window.sign_in()
-
-    # By the button, whose address names the page that the frame is to show; and by the task's tab.
-    browser.get(str(run.links()["Tuning page"]))
+def test_a_browser_gets_from_a_task_to_its_tuning_job(airflow: Airflow, local: LocalJobs, window: Window) -> None:
+    run, job = tuned(airflow, local)
+    window.open(f"/dags/short/runs/{run.run}/tasks/tune/details")
+    window.click("a", "Tuning page")
+    window.driver.switch_to.window(window.driver.window_handles[-1])  # a new one before Airflow 3.3
     window.enter()
     window.see("h1", job)
     window.leave()
-    window.open(f"/dags/short/runs/{run.run}/tasks/tune/plugin/tuning-task-instance")
-    window.enter()
-    window.see("h1", job)
-    window.leave()
+    for path in (f"/runs/{run.run}/tasks/tune/plugin/tuning-task-instance", f"/runs/{run.run}/plugin/tuning-dag-run"):
+        window.open(f"/dags/short{path}")
+        window.enter()
+        window.see("h1, tbody th a", job)
+        window.leave()
     window.open("/dags/short/plugin/tuning-dag")
     window.enter()
     window.see("tbody th a", job)
+    window.leave()
+    assert window.complaints() == []
+
+
+def test_a_page_in_the_frame_follows_the_job_and_airflow_s_colours(
+    airflow: Airflow, local: LocalJobs, window: Window
+) -> None:
+    run = airflow.start("ended")
+    run.await_state("deferred")
+    until(lambda: local.training_statuses() == ["InProgress"] * 2, what="both training jobs run")
+    window.driver.get(str(run.links()["Tuning page"]))
+    window.enter()
+    window.see("h1", "InProgress")
+    for old, new in (("dark", "light"), ("light", "dark")):
+        window.leave()
+        window.driver.execute_script(RECOLOUR, old, new)
+        window.enter()
+        window.see(f"html[data-theme='{new}']")
+    local.stop_all()
+    window.see("h1", "Stopped")
+    window.leave()
     assert window.complaints() == []
