@@ -143,6 +143,7 @@ with DAG(
     max_active_runs=1,
     tags=["airflow-hpt"],
     doc_md=__doc__,
+    params={"jobs": Param(4, type="integer", minimum=1)},
 ):
 
     @task
@@ -155,7 +156,7 @@ with DAG(
         task_id="retune",
         parents=latest("digits-watched"),
         on_no_parents="cold",
-        config=tuning_config(WATCHED, jobs=4),
+        config=tuning_config(WATCHED, jobs="{{ params.jobs }}"),
         lineage="digits-watched",
         data_fingerprint="auto",
         aws_conn_id=CONNECTION,

@@ -15,6 +15,8 @@ SMALL = {
     "widen_ranges": {"first_jobs": 2, "more_jobs": 2},
     "tune_widely": {"jobs": 3},
     "refine": {"jobs": 2},
+    "retune_on_refresh": {"baseline_jobs": 2, "retuning_jobs": 2},
+    "retune_when_data_arrives": {"jobs": 2},
 }
 
 
@@ -46,11 +48,13 @@ def hasten(dag: Any, *, deferrable: bool = False) -> None:
         if hasattr(task, "check_interval"):
             task.deferrable = deferrable
             task.check_interval = 0.3
+        if hasattr(task, "quiet_seconds"):
+            task.quiet_seconds = task.poke_interval = 0.3
 
 
-def test_every_example_can_be_imported(dag_bag: Any) -> None:
+def test_every_example_can_be_imported_and_is_run_below(dag_bag: Any) -> None:
     assert dag_bag.import_errors == {}
-    assert set(dag_bag.dags) >= set(SMALL)
+    assert set(dag_bag.dags) == set(SMALL)
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
@@ -92,3 +96,37 @@ def test_refine_when_tuned(dag_bag: Any, hpt_airflow: Any) -> None:
     wide, fine = found["tune_widely"], found["refine"]
     assert (fine["parents"], fine["warm_start_type"]) == ([wide["job_name"]], "IdenticalDataAndAlgorithm")
     assert fine["overall_best_objective"] >= wide["best_objective"]
+
+
+def test_retune_on_refresh(dag_bag: Any, hpt_airflow: Any) -> None:
+    dag = dag_bag.get_dag("retune_on_refresh")
+    hasten(dag)
+    run = dag.test(run_conf=SMALL["retune_on_refresh"])
+    assert run.state == "success"
+    first, baseline, refresh, retuned = (
+        xcom(run, task) for task in ("wait_for_data", "baseline", "wait_for_refresh", "retune")
+    )
+    assert (first["change"], baseline["data_fingerprint"]) == ("first", first["data_fingerprint"])
+    assert [path.rpartition("/")[2] for path in refresh["added"]] == ["part-2.csv"]
+    assert (refresh["baseline_fingerprint"], refresh["removed"]) == (baseline["data_fingerprint"], [])
+    assert (retuned["parents"], retuned["warm_start_type"]) == ([baseline["job_name"]], "TransferLearning")
+    assert retuned["data_fingerprint"] == refresh["data_fingerprint"]
+    assert xcom(run, "report") == refresh["summary"]
+
+
+def test_retune_when_data_arrives(dag_bag: Any, hpt_airflow: Any) -> None:
+    """Its watcher is tested on a real triggerer, in `tests/standalone`; here its runs are started by hand."""
+    dag = dag_bag.get_dag("retune_when_data_arrives")
+    hasten(dag)
+    samples = import_module("digits_samples")
+    results = []
+    for part, (begin, to) in enumerate([(0, 600), (600, 1200)]):
+        samples.put_samples("hpt_local", f"s3://airflow-hpt/digits-watched/train/part-{part}.csv", first=begin, last=to)
+        run = dag.test(run_conf=SMALL["retune_when_data_arrives"])
+        assert run.state == "success"
+        assert xcom(run, "tell") == []
+        results.append(xcom(run, "retune"))
+    cold, warm = results
+    assert (cold["parents"], warm["parents"]) == ([], [cold["job_name"]])
+    assert warm["warm_start_type"] == "TransferLearning"
+    assert cold["data_fingerprint"] != warm["data_fingerprint"]
