@@ -22,7 +22,8 @@ from airflow_hpt.local.search.transfer import Lesson, calibrated, learned, seeds
 MODEL_POINTS = 800  # observations that the model of the child keeps
 FAILED_POINTS = 100  # failed training jobs that it keeps, the newest
 FIT_POINTS = 150  # observations that theta is fitted to
-PROBES = 1  # quasi-random training jobs after the seeds: they show whether the seeds are any good here
+AGREEING = 3  # parents whose seeds need no quasi-random training job after them that shows whether they are any good
+MARGIN = 0.02  # standard deviations of the objective below which an improvement is none: else the search would polish
 SETTLED = 12  # training jobs after which every second one holds a category fixed
 BEST = 5  # configurations that the search looks around
 
@@ -57,7 +58,7 @@ class BayesianSearcher:
             return first[problem.index :]
         late, finished = problem.index - len(first), int(np.isfinite(y).sum())
         lessons = self._taught(problem, cube)
-        if lessons and finished and late >= PROBES:
+        if lessons and finished and (late > 0 or len(lessons) >= AGREEING):
             return _by_model(problem, cube, x, y, lessons)
         if finished >= 2 and (problem.same_task or late >= SCATTERED_FIRST):
             return _by_model(problem, cube, x, y, ())
@@ -100,7 +101,7 @@ def _by_model(problem: Problem, cube: Cube, x: Array, y: Array, lessons: tuple[L
     failed = x[~np.isfinite(y)][-FAILED_POINTS:]
     z = cube.expand(x[kept])
     model = _modelled(z, y[kept], cube, lessons=lessons, failed=cube.expand(failed), is_rough=bool(problem.index % 2))
-    best = float(model.predict(z)[0].min())
+    best = float(model.predict(z)[0].min()) - MARGIN
     model = model.believing(cube.expand(cube.encode(problem.pending)))
     rng = np.random.default_rng(zlib.crc32(f"{problem.seed}:{problem.index}".encode()))
     around = x[kept][np.argsort(y[kept], kind="stable")[:BEST]]
@@ -109,7 +110,7 @@ def _by_model(problem: Problem, cube: Cube, x: Array, y: Array, lessons: tuple[L
 
 
 def _modelled(z: Array, y: Array, cube: Cube, *, lessons: tuple[Lesson, ...], failed: Array, is_rough: bool) -> Model:
-    """Return the posterior; a failed training job counts as a middling one, which keeps the search away from it."""
+    """Return the posterior; a failed training job counts as a bad one, which keeps the search away from it."""
     scale = magnitude(y)
     values = softened(y / scale)
     if lessons:
@@ -118,7 +119,7 @@ def _modelled(z: Array, y: Array, cube: Cube, *, lessons: tuple[Lesson, ...], fa
         values = calibrated(values, expected, usual)
     else:
         values = standardised(values)
-    values = np.concatenate([values, np.full(len(failed), np.median(values))])
+    values = np.concatenate([values, np.full(len(failed), np.max(values))])
     z = np.vstack([z, failed])
     rows = representative(values, FIT_POINTS)
     prior = prior_for(cube.dimensions, len(lessons), is_rough=is_rough)
@@ -149,10 +150,10 @@ def _improvement(model: Model, cube: Cube, best: float) -> Acquisition:
     def values(x: Array) -> Array:
         return log_expected_improvement(*model.predict(cube.expand(x)), best)
 
-    def with_slope(x: Array) -> tuple[float, Array]:
-        mean, sd, by_mean_z, by_sd_z = model.slopes(cube.expand(x[None, :])[0])
-        by_mean, by_sd = slopes(np.array(mean), np.array(sd), best)
-        value = float(log_expected_improvement(np.array(mean), np.array(sd), best))
-        return value, cube.contract(by_mean * by_mean_z + by_sd * by_sd_z)
+    def with_slopes(x: Array) -> tuple[Array, Array]:
+        mean, sd, by_mean_z, by_sd_z = model.slopes(cube.expand(x))
+        by_mean, by_sd = slopes(mean, sd, best)
+        by_z = by_mean[:, None] * by_mean_z + by_sd[:, None] * by_sd_z
+        return log_expected_improvement(mean, sd, best), cube.contract(by_z)
 
-    return Acquisition(values, with_slope)
+    return Acquisition(values, with_slopes)

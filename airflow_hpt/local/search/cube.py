@@ -71,9 +71,9 @@ class Cube:
         return np.where(self.is_number, z, np.sqrt(0.5) * (z == self.marks))
 
     def contract(self, slope: Array) -> Array:
-        """Return the gradient (d,) by X of what has the gradient `slope` (c,) by Z; 0 for categories."""
-        by_x = np.zeros(self.dimensions)
-        by_x[self.owner[self.is_number]] = slope[self.is_number]
+        """Return the gradients (m, d) by X of what has the gradients `slope` (m, c) by Z; 0 for categories."""
+        by_x = np.zeros((len(slope), self.dimensions))
+        by_x[:, self.owner[self.is_number]] = slope[:, self.is_number]
         return by_x
 
     def decode(self, x: Array) -> dict[str, Value]:

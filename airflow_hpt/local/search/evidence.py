@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import fmin_l_bfgs_b
 from scipy.spatial.distance import cdist
 
 from airflow_hpt.local.search.cube import Array, Indices
-from airflow_hpt.local.search.gp import OFFSET, Model, Relative, factorised, inverted, matern
+from airflow_hpt.local.search.gp import OFFSET, Model, Relative, factorised, matern
+from airflow_hpt.local.search.warp import by_bend, warped
 
 STEPS = 50  # of the minimisation; more change no suggestion worth the time
 
@@ -51,17 +53,23 @@ class Loss:
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """Return value and gradient at `theta`."""
         d = self.owner.shape[1]
-        scaled = self.z * (self.owner @ np.exp(-theta[:d]))
-        signal, noise = np.exp(theta[d : d + 2])
-        w = theta[d + 2 :]
+        scale, a, b = (self.owner @ np.exp([-theta[:d], theta[d : 2 * d], theta[2 * d : 3 * d]]).T).T
+        scaled = warped(self.z, a, b) * scale
+        signal, noise = np.exp(theta[3 * d : 3 * d + 2])
+        w = theta[3 * d + 2 :]
         value, slope = matern(cdist(scaled, scaled, "sqeuclidean"))
         factor = factorised(signal * value + np.tensordot(w**2, self.covariances, axes=1) + self.offset, noise)
         residual = self.y - w @ self.means
         alpha = cho_solve((factor, True), residual, check_finite=False)
-        pull = 0.5 * (inverted(factor) - alpha[:, None] * alpha[None, :])  # dL / dK
+        pull = 0.5 * (_inverse(factor) - alpha[:, None] * alpha[None, :])  # dL / dK
+        stretch = signal * slope * pull
+        by_scaled = 2 * (stretch @ scaled - stretch.sum(axis=0)[:, None] * scaled)  # dL / dU
+        by_a, by_b = by_bend(self.z, a, b)
         by_theta = np.concatenate(
             [
-                _by_lengths(signal * slope * pull, scaled) @ self.owner,
+                -np.sum(by_scaled * scaled, axis=0) @ self.owner,
+                np.sum(by_scaled * by_a, axis=0) * scale @ self.owner,
+                np.sum(by_scaled * by_b, axis=0) * scale @ self.owner,
                 [signal * np.sum(pull * value), noise * np.trace(pull)],
                 2 * w * np.tensordot(self.covariances, pull, axes=2) - self.means @ alpha,
             ]
@@ -71,6 +79,6 @@ class Loss:
         return float(loss), by_theta + distance / self.prior.sd
 
 
-def _by_lengths(stretch: Array, scaled: Array) -> Array:
-    """Return dL / d(log l) by column: the sum over pairs of `stretch` times the squared differences of `scaled`."""
-    return np.asarray(2 * (stretch.sum(axis=0) @ scaled**2 - np.einsum("ij,ij->j", scaled, stretch @ scaled)))
+def _inverse(factor: Array) -> Array:
+    lower = dpotri(factor, lower=1)[0]
+    return np.asarray(lower + np.tril(lower, -1).T)

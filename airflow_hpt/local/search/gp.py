@@ -4,24 +4,25 @@ Symbols, with n observations, d dimensions, c columns, T relatives, m points ask
 
 - Z (n, c) expanded coordinates, owner (c,) the dimension of a column (see `cube`)
 - y (n,) objectives on the model's scale, l (d,) length scales, v signal variance, e noise variance
-- r^2 = |(z - z') / l|^2 and M(r) = (1 + a + a^2 / 3) exp(-a) with a = sqrt(5) r (Matern 5/2)
+- U (n, c) = w(Z) / l, the coordinates bent (see `warp`) and scaled, a and b (d,) the bends
+- r^2 = |u - u'|^2 and M(r) = (1 + a + a^2 / 3) exp(-a) with a = sqrt(5) r (Matern 5/2)
 - mu_t(z), S_t(z, z') posterior mean and covariance of relative t, w (T,) how much this task follows each of them
 
 Prior of the task: mean m(z) = sum_t w_t mu_t(z), covariance K(z, z') = v M(r) + sum_t w_t^2 S_t(z, z') + o. What a
 relative knows arrives as mean, what it does not know as variance, and the data of the task decide on w (the idea of
 "Scalable meta-learning with Gaussian processes", Tighineanu et al. 2024), with o for an unknown offset between tasks.
-Posterior: Rasmussen & Williams (2006), eqs. 2.25 and 2.26. theta holds log l, log v, log e and w.
+Posterior: Rasmussen & Williams (2006), eqs. 2.25 and 2.26. theta holds log l, log a, log b, log v, log e and w.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf
 from scipy.spatial.distance import cdist
 
 from airflow_hpt.local.search.cube import Array, Indices
+from airflow_hpt.local.search.warp import by_point, warped
 
 ROOT5 = np.sqrt(5.0)
 JITTER = 1e-8  # added to the diagonal, and ten times more at each failed factorisation
@@ -48,55 +49,66 @@ def factorised(covariance: Array, noise: float) -> Array:
         jitter *= 10
 
 
-def inverted(factor: Array) -> Array:
-    """Return the inverse of the matrix whose lower Cholesky factor is `factor`."""
-    lower = dpotri(factor, lower=1)[0]
-    return np.asarray(lower + np.tril(lower, -1).T)
+class Spots:
+    """Points Z (m, c) as a model sees them: `at` is U (m, c)."""
+
+    def __init__(self, model: "Model", z: Array) -> None:
+        self.model, self.z, self.at = model, z, model.scaled(z)
+
+    @cached_property
+    def stretch(self) -> Array:
+        """Return the derivative (m, c) of U by Z."""
+        return (by_point(self.z, *self.model.bends) if self.model.is_bent else 1.0) * self.model.scale
 
 
-@dataclass(frozen=True, slots=True)
+class Link:
+    """The kernel (n, m) of a model between known points, bent and scaled U (n, c), and spots."""
+
+    def __init__(self, model: "Model", u: Array, spots: Spots) -> None:
+        self.u, self.spots = u, spots
+        value, slope = matern(cdist(u, spots.at, "sqeuclidean"))
+        self.k, self.slope = model.signal * value, model.signal * slope
+
+    def pulled(self, weights: Array) -> Array:
+        """Return the gradient (m, c) by Z of the sums over the known points of fixed `weights` (n, m) times k."""
+        pull = weights * self.slope
+        return np.asarray((pull.T @ self.u - pull.sum(axis=0)[:, None] * self.spots.at) * self.spots.stretch)
+
+
 class Outlook:
-    """What a posterior says at one point z (c,), with gradients by z; `cross` (n,) is its covariance with the data."""
+    """What a relative says at Z (m, c): mean and variance (m,), and covariance `cross` (n, m) with the data."""
 
-    mean: float
-    by_mean: Array
-    variance: float
-    by_variance: Array
-    cross: Array
-    by_cross: Array
+    def __init__(self, relative: "Relative", z: Array) -> None:
+        model, self.gain = relative.model, relative.gain
+        spots = Spots(model, z)
+        self.its, self.own = Link(model, model.u, spots), Link(model, relative.u, spots)
+        self.alpha, self.solved = model.alpha[:, None], cho_solve((model.factor, True), self.its.k, check_finite=False)
+        self.mean: Array = model.alpha @ self.its.k
+        self.variance = np.maximum(model.signal - np.sum(self.its.k * self.solved, axis=0), 0.0)
+        self.cross: Array = self.own.k - self.gain.T @ self.its.k
+
+    def by_mean(self) -> Array:
+        """Return the gradient (m, c) of the mean."""
+        return self.its.pulled(self.alpha)
+
+    def by_variance(self) -> Array:
+        """Return the gradient (m, c) of the variance."""
+        return -2 * self.its.pulled(self.solved)
+
+    def pulled(self, weights: Array) -> Array:
+        """Return the gradient (m, c) by Z of the sums over the data of fixed `weights` (n, m) times `cross`."""
+        return self.own.pulled(weights) - self.its.pulled(self.gain @ weights)
 
 
 class Relative:
     """The posterior of a related task, seen from the points Z (n, c) of this one."""
 
     def __init__(self, model: "Model", z: Array) -> None:
-        self.model, self.u = model, z * model.scale
+        self.model, self.u = model, model.scaled(z)
         k = model.kernel(model.u, self.u)
         self.mean: Array = model.alpha @ k
         self.gain: Array = cho_solve((model.factor, True), k, check_finite=False)  # (n_t, n)
         self.covariance: Array = model.kernel(self.u, self.u) - k.T @ self.gain
-
-    def predict(self, z: Array) -> tuple[Array, Array, Array]:
-        """Return mean (m,), variance (m,) and covariance with the data (n, m) at the rows of `z`."""
-        u = z * self.model.scale
-        k = self.model.kernel(self.model.u, u)
-        half = solve_triangular(self.model.factor, k, lower=True, check_finite=False)
-        variance = np.maximum(self.model.signal - np.einsum("ij,ij->j", half, half), 0.0)
-        return self.model.alpha @ k, variance, self.model.kernel(self.u, u) - self.gain.T @ k
-
-    def outlook(self, z: Array) -> Outlook:
-        """Return what the relative says at one point."""
-        k, pull = self.model.kernel_with_slope(self.model.u, z)
-        own, own_pull = self.model.kernel_with_slope(self.u, z)
-        weighted = self.model.inverse @ k
-        return Outlook(
-            mean=float(self.model.alpha @ k),
-            by_mean=self.model.alpha @ pull,
-            variance=max(float(self.model.signal - k @ weighted), 0.0),
-            by_variance=-2 * weighted @ pull,
-            cross=own - self.gain.T @ k,
-            by_cross=own_pull - self.gain.T @ pull,
-        )
 
 
 class Model:
@@ -108,10 +120,12 @@ class Model:
         d = int(owner.max()) + 1
         self.z, self.y, self.owner, self.theta, self.relatives = z, y, owner, theta, relatives
         self.scale: Array = np.exp(-theta[:d])[owner]
-        self.u = z * self.scale
-        self.signal, self.noise = np.exp(theta[d : d + 2]).tolist()
+        self.is_bent = bool(theta[d : 3 * d].any())
+        self.bends: tuple[Array, Array] = (np.exp(theta[d : 2 * d])[owner], np.exp(theta[2 * d : 3 * d])[owner])
+        self.u = self.scaled(z)
+        self.signal, self.noise = np.exp(theta[3 * d : 3 * d + 2]).tolist()
         self.offset = OFFSET if relatives else 0.0
-        self.shares = list(zip(theta[d + 2 :].tolist(), relatives, strict=True))
+        self.shares = list(zip(theta[3 * d + 2 :].tolist(), relatives, strict=True))
         covariance, residual = self.offset + self.kernel(self.u, self.u), y.copy()
         for w, each in self.shares:
             covariance += w * w * each.covariance
@@ -119,55 +133,46 @@ class Model:
         self.factor = factorised(covariance, self.noise)
         self.alpha: Array = cho_solve((self.factor, True), residual, check_finite=False)
 
-    @cached_property
-    def inverse(self) -> Array:
-        """Return the inverse (n, n) of the covariance of the data: dear once, cheap for many single points."""
-        return inverted(self.factor)
+    def scaled(self, z: Array) -> Array:
+        """Return U (m, c) of the rows of `z`."""
+        return (warped(z, *self.bends) if self.is_bent else z) * self.scale
 
     def kernel(self, u: Array, v: Array) -> Array:
-        """Return v M between the rows of `u` and `v`, both divided by the length scales."""
+        """Return v M between the rows of `u` and `v`, both bent and scaled."""
         return np.asarray(self.signal * matern(cdist(u, v, "sqeuclidean"))[0])
-
-    def kernel_with_slope(self, u: Array, z: Array) -> tuple[Array, Array]:
-        """Return v M (n,) between the rows of `u` (as in `kernel`) and z (c,), and its gradient (n, c) by z."""
-        gap = u - z * self.scale
-        value, slope = matern(np.einsum("ij,ij->i", gap, gap))
-        return self.signal * value, (self.signal * slope)[:, None] * gap * self.scale
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation (m,), without noise, at the rows of `z` (m, c)."""
-        k = self.offset + self.kernel(self.u, z * self.scale)
+        k = self.offset + self.kernel(self.u, self.scaled(z))
         mean, variance = np.zeros(len(z)), np.full(len(z), self.signal + self.offset)
         for w, each in self.shares:
-            relative_mean, relative_variance, cross = each.predict(z)
-            mean += w * relative_mean
-            variance += w * w * relative_variance
-            k += w * w * cross
+            said = Outlook(each, z)
+            mean += w * said.mean
+            variance += w * w * said.variance
+            k += w * w * said.cross
         half = solve_triangular(self.factor, k, lower=True, check_finite=False)
         variance -= np.einsum("ij,ij->j", half, half)
         return mean + self.alpha @ k, np.sqrt(np.maximum(variance, LEAST))
 
-    def slopes(self, z: Array) -> tuple[float, float, Array, Array]:
-        """Return mean, standard deviation and their gradients (c,) at one point `z` (c,)."""
-        k, pull = self.kernel_with_slope(self.u, z)
-        k += self.offset
-        mean, variance = 0.0, self.signal + self.offset
-        by_mean, by_variance = np.zeros_like(z), np.zeros_like(z)
-        for w, each in self.shares:
-            said = each.outlook(z)
-            mean, variance = mean + w * said.mean, variance + w * w * said.variance
-            by_mean += w * said.by_mean
-            by_variance += w * w * said.by_variance
-            k += w * w * said.cross
-            pull += w * w * said.by_cross
+    def slopes(self, z: Array) -> tuple[Array, Array, Array, Array]:
+        """Return mean and standard deviation (m,) and their gradients (m, c) at the few rows of `z` (m, c)."""
+        own = Link(self, self.u, Spots(self, z))
+        said = [(w, Outlook(each, z)) for w, each in self.shares]
+        k = self.offset + own.k
+        mean, variance = np.zeros(len(z)), np.full(len(z), self.signal + self.offset)
+        for w, each in said:
+            k += w * w * each.cross
+            mean += w * each.mean
+            variance += w * w * each.variance
+        mean += self.alpha @ k
         weighted = cho_solve((self.factor, True), k, check_finite=False)
-        sd = float(np.sqrt(max(variance - float(k @ weighted), LEAST)))
-        return (
-            mean + float(self.alpha @ k),
-            sd,
-            by_mean + self.alpha @ pull,
-            (by_variance - 2 * weighted @ pull) / (2 * sd),
-        )
+        sd = np.sqrt(np.maximum(variance - np.sum(k * weighted, axis=0), LEAST))
+        alpha = np.repeat(self.alpha[:, None], len(z), axis=1)
+        by_mean, by_variance = own.pulled(alpha), -2 * own.pulled(weighted)
+        for w, each in said:
+            by_mean += w * each.by_mean() + w * w * each.pulled(alpha)
+            by_variance += w * w * (each.by_variance() - 2 * each.pulled(weighted))
+        return mean, sd, by_mean, by_variance / (2 * sd[:, None])
 
     def believing(self, z: Array) -> "Model":
         """Return the model that takes its own mean at the rows of `z` for results (kriging believer)."""

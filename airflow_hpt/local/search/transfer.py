@@ -65,7 +65,7 @@ def learned(parents: Sequence[Parent], cube: Cube, *, maximize: bool) -> tuple[L
         soft = softened(y[kept] / scale)
         if soft.std() > TIED:
             z = cube.expand(cube.encode([parent.observations[i].hyperparameters for i in kept]))
-            model = fit(z, standardised(soft), cube.owner, prior_for(cube.dimensions))
+            model = fit(z, standardised(soft), cube.owner, prior_for(cube.dimensions, is_bent=False))
             lessons.append(Lesson(model, float(np.log(soft.std()) + np.log(scale))))
     return tuple(lessons)
 

@@ -1,9 +1,12 @@
 """The numeric parts of the Bayesian search, each against an independent way of getting the same number."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -16,6 +19,7 @@ from airflow_hpt.local.search.maximiser import Acquisition, maximise
 from airflow_hpt.local.search.objective import representative, softened, standardised
 from airflow_hpt.local.search.priors import prior_for
 from airflow_hpt.local.search.transfer import calibrated
+from airflow_hpt.local.search.warp import by_bend, by_point, warped
 
 SPACE = Space(
     (
@@ -63,12 +67,40 @@ def test_the_gradient_of_the_evidence_is_its_slope(relatives: int) -> None:
 @pytest.mark.parametrize("relatives", [0, 2])
 def test_the_slopes_of_the_posterior_are_those_of_its_predictions(relatives: int) -> None:
     model = make_model(relatives)
-    z = CUBE.expand(make_points(1, 9))[0]
+    z = CUBE.expand(make_points(3, 9))
     mean, sd, by_mean, by_sd = model.slopes(z)
-    assert [mean, sd] == pytest.approx([float(each[0]) for each in model.predict(z[None, :])])
-    for index, slope in ((0, by_mean), (1, by_sd)):
-        expected = differences(lambda at, i=index: float(model.predict(at[None, :])[i][0]), z)
+    predicted = model.predict(z)
+    assert mean == pytest.approx(predicted[0])
+    assert sd == pytest.approx(predicted[1])
+    for row, index in itertools.product(range(len(z)), (0, 1)):
+        slope = (by_mean, by_sd)[index][row]
+        expected = differences(lambda at, i=index: float(model.predict(at[None, :])[i][0]), z[row])
         assert slope[CUBE.is_number] == pytest.approx(expected[CUBE.is_number], rel=1e-4, abs=1e-6)
+
+
+@given(
+    z=st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=5),
+    a=st.floats(0.25, 4.0),
+    b=st.floats(0.25, 4.0),
+)
+def test_a_warped_axis_keeps_its_order_and_its_ends(z: list[float], a: float, b: float) -> None:
+    column = np.sort(np.array([-0.5, 0.0, 1.0, 1.5, *z]))[:, None]
+    bent = warped(column, np.array([a]), np.array([b]))
+    assert (np.diff(bent, axis=0) >= 0).all()
+    is_inside = (column >= 0) & (column <= 1)
+    assert ((bent[is_inside] >= 0) & (bent[is_inside] <= 1)).all()
+    assert bent[~is_inside].tolist() == column[~is_inside].tolist()
+
+
+def test_slopes_of_a_warped_axis_are_its_differences() -> None:
+    z = np.array([[0.1, 0.5, 0.97, 1.2]])
+    a, b = np.array([0.6, 1.0, 2.0, 3.0]), np.array([1.7, 1.0, 0.5, 0.4])
+    by_log_a, by_log_b = by_bend(z, a, b)
+    h = 1e-6
+    assert by_point(z, a, b) == pytest.approx((warped(z + h, a, b) - warped(z - h, a, b)) / (2 * h), rel=1e-5)
+    up, down = np.exp(h), np.exp(-h)
+    assert by_log_a == pytest.approx((warped(z, a * up, b) - warped(z, a * down, b)) / (2 * h), rel=1e-5)
+    assert by_log_b == pytest.approx((warped(z, a, b * up) - warped(z, a, b * down)) / (2 * h), rel=1e-5)
 
 
 def test_the_posterior_passes_through_exact_results_and_is_sure_there() -> None:
@@ -127,10 +159,7 @@ def test_the_maximum_of_an_acquisition_is_found_among_numbers_and_categories() -
     def values(x: Array) -> Array:
         return np.asarray(-((x - target) ** 2).sum(axis=1))
 
-    def with_slope(x: Array) -> tuple[float, Array]:
-        return float(values(x[None, :])[0]), -2 * (x - target)
-
-    acquisition = Acquisition(values, with_slope)
+    acquisition = Acquisition(values, lambda x: (values(x), -2 * (x - target)))
     around = make_points(3, 1)
     found = maximise(acquisition, CUBE, around=around, rng=np.random.default_rng(0))[0]
     assert found == pytest.approx(target, abs=1e-4)
