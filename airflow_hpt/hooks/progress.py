@@ -55,7 +55,7 @@ def progress_line(description: Mapping[str, Any]) -> str:
     failed = counters.get("RetryableError", 0) + counters.get("NonRetryableError", 0)
     parts = [
         f"{counters.get('Completed', 0)} completed",
-        f"{counters.get('InProgress', 0)} running",
+        "" if is_terminal(description) else f"{counters.get('InProgress', 0)} running",
         f"{counters.get('Stopped', 0)} stopped" if counters.get("Stopped") else "",
         f"{failed} failed" if failed else "",
     ]

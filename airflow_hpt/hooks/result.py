@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from airflow_hpt.errors import HptError
 from airflow_hpt.hooks.identity import DATA_TAG, LINEAGE_TAG, REASON_TAG
+from airflow_hpt.hooks.outcome import maximizes
+from airflow_hpt.hooks.progress import progress_line
 from airflow_hpt.hooks.tuning import TuningHook
 
 NUMBER_KINDS = (("IntegerParameterRanges", int), ("ContinuousParameterRanges", float))
@@ -33,7 +35,7 @@ def tuning_result(hook: TuningHook, description: Mapping[str, Any]) -> dict[str,
         "training_jobs_failed": counters.get("RetryableError", 0) + counters.get("NonRetryableError", 0),
         **_best(hook, description, "BestTrainingJob", "best_"),
         **_best(hook, description, "OverallBestTrainingJob", "overall_best_"),
-        **_warm_start(description),
+        **_warm_start(hook, description),
         "warm_start_reason": tags.get(REASON_TAG),
         "created_at": _iso(description.get("CreationTime")),
         "ended_at": _iso(description.get("HyperParameterTuningEndTime")),
@@ -92,13 +94,29 @@ def _model_artifact(hook: TuningHook, training: Mapping[str, Any]) -> str | None
     return artifact
 
 
-def _warm_start(description: Mapping[str, Any]) -> dict[str, Any]:
+def _warm_start(hook: TuningHook, description: Mapping[str, Any]) -> dict[str, Any]:
     warm = description.get("WarmStartConfig") or {}
-    parents = warm.get("ParentHyperParameterTuningJobs", ())
+    parents = [parent["HyperParameterTuningJobName"] for parent in warm.get("ParentHyperParameterTuningJobs", ())]
+    better = max if maximizes(description, {}) else min
+    best = better(_best_objectives(hook, parents), default=None)
+    told = f"; the best of its parents was {best:.6g}" if best is not None else ""
     return {
+        "summary": f"{progress_line(description)}{told}",
         "warm_start_type": warm.get("WarmStartType"),
-        "parents": [parent["HyperParameterTuningJobName"] for parent in parents],
+        "parents": parents,
+        "parents_best_objective": best,
     }
+
+
+def _best_objectives(hook: TuningHook, names: Sequence[str]) -> Iterator[float]:
+    for name in names:
+        try:
+            best = hook.describe(name).get("BestTrainingJob") or {}
+        except HptError as error:  # it may have been deleted since
+            hook.log.warning("What parent %s has found is not known: %s", name, error)
+            continue
+        if metric := best.get("FinalHyperParameterTuningJobObjectiveMetric"):
+            yield metric["Value"]
 
 
 def _iso(moment: datetime | None) -> str | None:

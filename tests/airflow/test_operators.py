@@ -85,8 +85,11 @@ class TestResult:
             "overall_best_objective": None,
             "overall_best_hyperparameters": {},
             "overall_best_model_artifact": None,
+            "summary": f"{name} Completed: 1 completed of 4 training jobs;"
+            " best validation:accuracy 0.9 with C=1.5, degree=3, kernel=rbf",
             "warm_start_type": None,
             "parents": [],
+            "parents_best_objective": None,
             "warm_start_reason": None,
             "created_at": None,
             "ended_at": None,

@@ -35,6 +35,10 @@ BEST = {
             " best auc 0.951235 with C=32.52, degree=3, kernel=rbf, version=1.x",
         ),
         (
+            {"HyperParameterTuningJobStatus": "Completed", "TrainingJobStatusCounters": {"Completed": 20}},
+            "tune Completed: 20 completed of 20 training jobs",
+        ),
+        (
             {"HyperParameterTuningJobConfig": {"ResourceLimits": {}}, "TrainingJobStatusCounters": {}},
             "tune InProgress: 0 completed, 0 running training jobs",
         ),

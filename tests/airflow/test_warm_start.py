@@ -247,3 +247,31 @@ class TestRequest:
         first = run(parents="parent")
         del fake.jobs["parent"]
         assert run(parents="parent")["job_name"] == first["job_name"]
+
+
+class TestResult:
+    @pytest.mark.parametrize(("direction", "best"), [("Maximize", 0.95), ("Minimize", 0.85)])
+    def test_what_its_parents_have_found_is_told(self, fake: FakeSageMaker, direction: str, best: float) -> None:
+        objective = {"Type": direction, "MetricName": "validation:accuracy"}
+        config = make_config()
+        config["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] = objective
+        for name, value in {"one": 0.85, "two": 0.95, "none": None}.items():
+            add_parent(fake, name, HyperParameterTuningJobConfig=config["HyperParameterTuningJobConfig"])
+            end(fake.jobs[name], objective=value)
+            if value is None:
+                del fake.jobs[name]["BestTrainingJob"]
+        fake.on_describe = lambda job: end(job) if job["HyperParameterTuningJobStatus"] == "InProgress" else None
+        result = run(config=config, parents=["one", "two", "none"], wait_for_completion=True)
+        assert result["parents_best_objective"] == best
+        assert result["summary"].endswith(f"; the best of its parents was {best}")
+
+    def test_a_parent_that_has_gone_is_passed_over(
+        self, fake: FakeSageMaker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("one", "gone"):
+            add_parent(fake, name)
+        create = fake.CreateHyperParameterTuningJob
+        monkeypatch.setattr(fake, CREATE, lambda body: fake.jobs.pop("gone") and create(body))
+        result = run(parents=["one", "gone"])
+        assert (result["parents"], result["parents_best_objective"]) == (["one", "gone"], 0.9)
+        assert "What parent gone has found is not known" in capsys.readouterr().out
