@@ -101,6 +101,9 @@ class Airflow:
         self.call("POST", f"/api/v2/dags/{dag}/dagRuns", {"dag_run_id": run, "logical_date": None})
         return Run(self, dag, run)
 
+    def pause(self, dag: str) -> None:
+        self.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": True})
+
     def store_connection(self, name: str, value: str) -> None:
         """Keep a connection in Airflow's database, where processes get it from by asking the API server."""
         known = json.loads(value)

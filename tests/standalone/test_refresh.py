@@ -52,6 +52,7 @@ def test_each_change_of_watched_data_is_retuned_once(airflow: Airflow, service: 
     put(airflow.data / "watched", "part-3.csv")
     airflow.start_triggerer()
     await_retuning(airflow, 3)
+    airflow.pause("watched")  # before Airflow 3.3, a triggerer that is started reports the data once more
     told = reports(airflow)
     known = [(each["objects"], each["baseline_objects"]) for each in told]
     assert known == [(1, None), (2, 1), (3, 2 if REMEMBERS else None)]
