@@ -8,6 +8,7 @@ import numpy as np
 
 COLD_AT = (10, 25, 50)
 WARM_AT = (5, 10, 25)
+LEVELS = (("ours", 25), ("ours", 50), ("optuna-gp", 50))  # cold searches that a warm-started one is measured by
 NEVER = 99  # stands for "not within the budget" when medians are taken
 
 
@@ -30,9 +31,9 @@ class Runs:
     def seconds(self, engine: str, kind: str) -> float:
         return float(np.mean([e["seconds"] for e in self.lines if (e["engine"], e["kind"]) == (engine, kind)]))
 
-    def cold_levels(self, at: int) -> dict[str, float]:
-        """Return for each target the median regret that our cold search has after `at` training jobs."""
-        cold = self.of("ours", "cold")
+    def cold_levels(self, engine: str, at: int) -> dict[str, float]:
+        """Return for each target the median regret that the cold search of `engine` has after `at` training jobs."""
+        cold = self.of(engine, "cold")
         targets = {target for target, _ in cold}
         return {
             target: float(np.median([v[at - 1] for (t, _), v in cold.items() if t == target])) for target in targets
@@ -62,15 +63,16 @@ def cold_table(runs: Runs, scenarios: list[str]) -> None:
 
 
 def warm_table(runs: Runs, scenarios: list[str]) -> None:
-    print(f"\n| warm: kind | engine | runs | jobs to cold@25 | jobs to cold@50 | {' | '.join(scenarios)} | seconds |")
-    print("|---|---|---|---|---|" + "---|" * (len(scenarios) + 1))
+    levels = {f"to {engine}@{at}": runs.cold_levels(engine, at) for engine, at in LEVELS if runs.of(engine, "cold")}
+    print(f"\n| warm: kind | engine | runs | {' | '.join(levels)} | {' | '.join(scenarios)} | seconds |")
+    print("|---|---|---|" + "---|" * (len(levels) + len(scenarios) + 1))
     for kind in [each for each in runs.names("kind") if each != "cold"]:
         for engine in [e for e in runs.names("engine") if all(runs.of(e, kind, scenario=s) for s in scenarios)]:
             found = [runs.of(engine, kind, scenario=each) for each in scenarios]
             cells = [
                 _figures(np.mean([v[[at - 1 for at in WARM_AT]] for v in each.values()], axis=0)) for each in found
             ]
-            reached = [_reached(runs.of(engine, kind), runs.cold_levels(at)) for at in (25, 50)]
+            reached = [_reached(runs.of(engine, kind), each) for each in levels.values()]
             told = [f"{_number(np.median(each))} ({np.mean(each < NEVER):.0%})" for each in reached]
             row = [kind, engine, str(sum(map(len, found))), *told, *cells, f"{runs.seconds(engine, kind):.3f}"]
             print(f"| {' | '.join(row)} |")
@@ -79,7 +81,11 @@ def warm_table(runs: Runs, scenarios: list[str]) -> None:
 def _reached(found: dict[tuple[str, int], np.ndarray], levels: dict[str, float]) -> np.ndarray:
     """Return for every run the number of training jobs after which it was as good as its target's level."""
     return np.array(
-        [next((i + 1 for i, v in enumerate(run) if v <= levels[t]), NEVER) for (t, _), run in found.items()]
+        [
+            next((i + 1 for i, v in enumerate(run) if v <= levels[t]), NEVER)
+            for (t, _), run in found.items()
+            if t in levels
+        ]
     )
 
 
