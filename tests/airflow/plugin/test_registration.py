@@ -19,8 +19,8 @@ pytestmark = pytest.mark.airflow
 def test_airflow_may_know_every_link_of_every_operator() -> None:
     known = set(get_provider_info()["extra-links"])
     operators = [getattr(airflow_hpt, name) for name in airflow_hpt.__all__]
-    links = {link for each in operators for link in getattr(each, "operator_extra_links", ())}
-    assert {f"{type(link).__module__}.{type(link).__name__}" for link in links} == known
+    links = {type(link) for each in operators for link in getattr(each, "operator_extra_links", ())}
+    assert {f"{link.__module__}.{link.__name__}" for link in links} == known
     assert len(known) == 2
 
 
