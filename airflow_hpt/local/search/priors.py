@@ -23,11 +23,10 @@ WEIGHT = (0.8, 0.5)  # the sum of the weights of the relatives, and its deviatio
 def prior_for(d: int, relatives: int = 0, *, is_rough: bool = False, is_bent: bool = True) -> Prior:
     """Return the prior over theta in d dimensions, with a weight for each of `relatives`.
 
-    With relatives it is always the rough one: what a task has of its own, seen at a few points, would be taken for a
-    constant. Bends are for tasks that stand alone: for parents and children they gained nothing.
+    Bends are for tasks that stand alone: parents and children gained nothing by them.
     """
     share = max(relatives, 1)
-    length, length_sd = ROUGH if is_rough or relatives else SMOOTH
+    length, length_sd = ROUGH if is_rough else SMOOTH
     bend = FARTHEST_BEND if is_bent and not relatives else 0.0
 
     def layout(lengths: float, bend: float, signal: float, noise: float, weight: float) -> Array:
