@@ -8,6 +8,9 @@ from airflow_hpt.domain.states import TuningState
 # Everything else is an end: AWS also knows Deleting and DeleteFailed, which no wait would ever see the back of.
 LIVE = (TuningState.IN_PROGRESS, TuningState.STOPPING)
 LONGEST_PAUSE_SECONDS = 300.0
+# A line is for people, and the API allows a hundred hyperparameters with names and values of 256 characters.
+SHOWN_HYPERPARAMETERS = 12
+SHOWN_CHARACTERS = 40
 
 
 def is_terminal(description: Mapping[str, Any]) -> bool:
@@ -71,13 +74,18 @@ def _best_so_far(description: Mapping[str, Any]) -> str:
     if not metric:
         return ""
     tuned = sorted(best.get("TunedHyperParameters", {}).items())
-    shown = ", ".join(f"{name}={_shortened(text)}" for name, text in tuned)
-    return f"; best {metric['MetricName']} {metric['Value']:.6g} with {shown}"
+    shown = ", ".join(f"{_cut(name)}={_shortened(text)}" for name, text in tuned[:SHOWN_HYPERPARAMETERS])
+    more = f" and {len(tuned) - SHOWN_HYPERPARAMETERS} more" if len(tuned) > SHOWN_HYPERPARAMETERS else ""
+    return f"; best {metric['MetricName']} {metric['Value']:.6g} with {shown}{more}"
 
 
 def _shortened(text: str) -> str:
     """Return a hyperparameter without the digits that only matter to the training job."""
     try:
-        return f"{float(text):.4g}" if "." in text else text
+        return f"{float(text):.4g}" if "." in text else _cut(text)
     except ValueError:
-        return text
+        return _cut(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"

@@ -48,6 +48,15 @@ def test_a_line_tells_counters_and_the_best_so_far(changes: dict[str, Any], line
     assert progress_line(make_description(**changes)) == line
 
 
+def test_a_line_stays_a_line_however_much_is_tuned() -> None:
+    description = make_description()
+    tuned = {f"{i:02d}": "v" * 256 for i in range(99)}
+    metric = {"MetricName": "score", "Value": 1.0}
+    best = {"TunedHyperParameters": tuned, "FinalHyperParameterTuningJobObjectiveMetric": metric}
+    line = progress_line(description | {"BestTrainingJob": best})
+    assert line.endswith(f", 11={'v' * 39}… and 87 more")
+
+
 def test_a_listed_job_is_told_in_the_same_way() -> None:
     summary = make_description()
     summary |= summary.pop("HyperParameterTuningJobConfig")
