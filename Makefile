@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AIRFLOW ?= 3.1
+COMPAT := $(VENV)-$(AIRFLOW)
 
 .PHONY: demo test check fast compat bench up setup browser
 
@@ -39,10 +41,10 @@ check: setup  ## Formatting, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
-compat: setup browser  ## Airflow's tests on the oldest supported Airflow, in an environment of its own
-	@test -x .venv-compat/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-compat
-	@$(BIN)/uv pip install --quiet --python .venv-compat/bin/python --constraint constraints-3.1.txt --editable '.[dev]'
-	.venv-compat/bin/python -m pytest tests/airflow tests/standalone/test_scenarios.py tests/standalone/test_refresh.py tests/standalone/test_tuning_page.py
+compat: setup browser  ## Airflow's tests on the oldest supported Airflow, or with AIRFLOW=3.2 on that one, in an environment of its own
+	@test -x $(COMPAT)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(COMPAT)
+	@$(BIN)/uv pip install --quiet --python $(COMPAT)/bin/python --constraint constraints-$(AIRFLOW).txt --editable '.[dev]'
+	$(COMPAT)/bin/python -m pytest tests/airflow tests/standalone/test_scenarios.py tests/standalone/test_refresh.py tests/standalone/test_tuning_page.py
 
 bench: setup  ## Speed and search quality; each benchmark's own options are in benchmarks/README.md
 	$(BIN)/python benchmarks/import_cost.py
