@@ -1,8 +1,11 @@
 """What Airflow offers in other places, or only in part, from 3.1 to 3.3."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
+
+from airflow_hpt.errors import InvalidRequest
 
 SECTION = "airflow_hpt"
 PAGE_CONNECTIONS = "aws_default, hpt_local"
@@ -92,6 +95,15 @@ def latest_events(events: Any, limit: int) -> list[Any]:
     if hasattr(events, "ascending"):
         return list(events.ascending(False).limit(limit))
     return list(reversed(events))[:limit]  # before Airflow 3.2
+
+
+@contextmanager
+def without_retries() -> Iterator[None]:
+    """Let what is refused fail a task for good: it would be refused again."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise airflow_error("AirflowFailException")(str(error)) from error
 
 
 def airflow_error(name: str) -> type[BaseException]:

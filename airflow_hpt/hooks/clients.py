@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+from airflow_hpt.errors import InvalidRequest
 from airflow_hpt.hooks import faults
 
 # Patient with a busy service, quick to notice one that is not there; the connection and the task may say otherwise.
@@ -19,6 +20,13 @@ DEFAULTS: Mapping[str, Any] = {
     "read_timeout": 30,
     "retries": {"mode": "standard", "total_max_attempts": 3},
     "max_pool_connections": 50,
+}
+
+# What a task may say; an empty connection is none of it, because it would mean other credentials than those meant.
+MEANINGS: Mapping[str, str] = {
+    "aws_conn_id": "it takes the id of an Airflow connection, or None for boto3's default chain",
+    "region_name": "it takes an AWS region such as 'eu-west-1', or None for that of the connection",
+    "verify": "it takes True, False, the path of a CA bundle, or None for what the connection says",
 }
 
 _clients: dict[tuple[Hashable, ...], Any] = {}
@@ -33,6 +41,14 @@ class ClientSettings:
     region_name: str | None = None
     verify: bool | str | None = None
     botocore_config: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidRequest for what templates can leave behind and boto3 would misunderstand."""
+        for field in ("aws_conn_id", "region_name", "verify"):
+            value = getattr(self, field)
+            is_text = isinstance(value, str) and bool(value.strip())
+            if not (is_text or value is None or (field == "verify" and isinstance(value, bool))):
+                raise InvalidRequest(f"{field} holds {value!r} after rendering; {MEANINGS[field]}.")
 
 
 def settled(settings: ClientSettings, connection: Any) -> Any:
@@ -74,7 +90,7 @@ def _read(connection: Any) -> tuple[str, ...]:
 
 def _make(service: str, settings: ClientSettings, connection: Any) -> Any:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-    from botocore.exceptions import NoRegionError
+    from botocore.exceptions import InvalidRegionError, NoRegionError
 
     aws = AwsBaseHook(aws_conn_id=settings.aws_conn_id, client_type=service)
     # Given here because AwsBaseHook would fetch it by itself: over the event loop, and falling back to other
@@ -85,3 +101,6 @@ def _make(service: str, settings: ClientSettings, connection: Any) -> Any:
             return aws.get_client_type(region_name=connection.region_name)
     except NoRegionError as error:
         raise faults.no_region(settings.aws_conn_id) from error
+    except InvalidRegionError as error:
+        region = connection.region_name
+        raise InvalidRequest(f"region_name holds {region!r} after rendering; {MEANINGS['region_name']}.") from error

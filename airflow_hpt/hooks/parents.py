@@ -36,7 +36,10 @@ def parent_names(hook: TuningHook, value: Any, *, own: Mapping[str, str]) -> lis
     `own` are the tags of the task's own tuning jobs, which are none of its parents.
     """
     if isinstance(value, Mapping) and "lineage" in value and "job_name" not in value:
-        return _latest(hook, str(value["lineage"]), limit=int(value.get("limit", MOST_PARENTS)), own=own)
+        lineage, limit = value["lineage"], str(value.get("limit", MOST_PARENTS))
+        if isinstance(lineage, str) and lineage.strip() and limit.isdecimal():
+            return _latest(hook, lineage, limit=int(limit), own=own)
+        raise InvalidRequest(f"parents holds {value!r} after rendering; latest() takes a lineage and a whole number.")
     return list(dict.fromkeys(_names(value, "parents")))
 
 

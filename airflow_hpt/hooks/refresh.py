@@ -10,12 +10,13 @@ from itertools import islice
 from typing import Any, Protocol
 
 from airflow_hpt.domain.fingerprint import Batch, Difference, Fingerprint, compare
-from airflow_hpt.errors import NotFound, ObjectUnavailable
+from airflow_hpt.errors import InvalidRequest, NotFound, ObjectUnavailable
 from airflow_hpt.hooks.data import DataHook, channels, check_location
 from airflow_hpt.hooks.identity import DATA_TAG
 from airflow_hpt.hooks.listings import Listings, Survey, survey
 from airflow_hpt.hooks.parents import lineage_jobs
 from airflow_hpt.hooks.policies import Policy
+from airflow_hpt.hooks.requests import text
 from airflow_hpt.hooks.tuning import Connected, TuningHook
 
 logger = logging.getLogger(__name__)
@@ -74,11 +75,12 @@ class RefreshWatch:
 
     def __init__(self, owner: Watching) -> None:
         self._owner = owner
+        self._lineage = text(owner.lineage, "lineage")
         self._channels = channels(owner.inputs)
         self._given = fingerprint_in(owner.baseline)
         location = check_location(owner.listings, parameter="listings") if owner.listings else None
         uris = [channel.uri for channel in self._channels]
-        self._is_all_local = not owner.lineage and all(uri.startswith("file:") for uri in (*uris, location or "file:"))
+        self._is_all_local = not self._lineage and all(uri.startswith("file:") for uri in (*uris, location or "file:"))
         self.hook = TuningHook.of(owner)
         self._data = DataHook(self.hook)
         self._listings = Listings(self._data, location)
@@ -95,7 +97,7 @@ class RefreshWatch:
         seen = survey(self._data, self._channels)
         if seen.empty and self._is_put_off(seen):
             return None
-        tagged = latest_fingerprint(self.hook, self._owner.lineage) if self._owner.lineage else None
+        tagged = latest_fingerprint(self.hook, self._lineage) if self._lineage else None
         baseline = self.reported or self._given or tagged
         if seen.fingerprint in (baseline, tagged):
             self._listings.keep(seen)  # so that the next change can be described
@@ -126,7 +128,7 @@ class RefreshWatch:
         if self._owner.on_no_baseline == OnNoBaseline.FAIL:
             raise NotFound(
                 f"There is nothing to compare the data with: baseline is {self._owner.baseline!r}, and no tuning job of"
-                f" lineage {self._owner.lineage!r} is tagged {DATA_TAG}. Give the fingerprint of an earlier tuning"
+                f" lineage {self._lineage!r} is tagged {DATA_TAG}. Give the fingerprint of an earlier tuning"
                 " result or refresh report, or take all data for new with on_no_baseline='report'."
             )
         if self._owner.on_no_baseline == OnNoBaseline.WAIT:
@@ -144,7 +146,7 @@ class RefreshWatch:
         self._say(f"The data changed: {_words(difference, baseline, seen)}.")
         facts = {
             "inputs": {channel.name: channel.uri for channel in self._channels},
-            "lineage": self._owner.lineage,
+            "lineage": self._lineage,
             "change": "changed" if baseline else "first",
             "summary": _words(difference, baseline, seen),
             **_totals("", seen.fingerprint),
@@ -170,8 +172,10 @@ class RefreshWatch:
 
 def fingerprint_in(value: Any) -> Fingerprint | None:
     """Return the fingerprint in a rendered field: a fingerprint, a tuning result, a refresh report, or nothing."""
-    text = value.get("data_fingerprint") if isinstance(value, Mapping) else value
-    return None if text in (None, "", "None") else Fingerprint.parse(str(text))
+    if isinstance(value, Mapping) and "data_fingerprint" not in value:
+        raise InvalidRequest(f"{value!r} has no data_fingerprint, as tuning results and refresh reports have.")
+    found = value.get("data_fingerprint") if isinstance(value, Mapping) else value
+    return None if found in (None, "", "None") else Fingerprint.parse(str(found))
 
 
 def latest_fingerprint(hook: TuningHook, lineage: str) -> Fingerprint | None:

@@ -92,7 +92,7 @@ def warm_start_type(label: Any) -> WarmStartType | None:
     if label == AUTO:
         return None
     try:
-        return LABELS.get(label) or WarmStartType(label)
+        return LABELS.get(str(label)) or WarmStartType(label)
     except ValueError:
         known = ", ".join(map(repr, (AUTO, *map(str, WarmStartType))))
         raise InvalidRequest(f"warm_start_type is {label!r}; it is one of {known}.") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_hpt._compat import without_retries
 from airflow_hpt.hooks.parents import job_name
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.tuning import TuningHook
@@ -61,8 +62,9 @@ class StopTuningJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Stop the tuning job and wait until its training jobs have ended."""
-        name = job_name(self.job_name)
-        push_link(context["ti"], name, self.hook)
+        with without_retries():
+            name = job_name(self.job_name)
+            push_link(context["ti"], name, self.hook)
         if not self.hook.stop(name):
             self.log.info("Tuning job %s had ended, or was being stopped, already.", name)
         if self.wait_for_completion:

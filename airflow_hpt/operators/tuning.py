@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
-from airflow_hpt._compat import airflow_error, defers_by_default, was_ended_by_a_user
+from airflow_hpt._compat import airflow_error, defers_by_default, was_ended_by_a_user, without_retries
 from airflow_hpt.assets import publish, refuse_loops
-from airflow_hpt.errors import InvalidRequest, TuningJobTimedOut, TuningJobUnsuccessful
+from airflow_hpt.errors import TuningJobTimedOut, TuningJobUnsuccessful
 from airflow_hpt.hooks.adoption import Order, ensure_job, stop_predecessors
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
 from airflow_hpt.hooks.identity import TaskIdentity, digest
 from airflow_hpt.hooks.outcome import check
 from airflow_hpt.hooks.policies import StopOnKill, Stopped
 from airflow_hpt.hooks.progress import is_terminal
-from airflow_hpt.hooks.requests import check_request, mapping, typed_request
+from airflow_hpt.hooks.requests import check_request, mapping, text, typed_request
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.telemetry import span
 from airflow_hpt.hooks.tuning import TuningHook
@@ -130,15 +130,13 @@ class TuningJobOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the tuning job or take over an earlier try's, and wait for it unless told otherwise."""
         refuse_loops(context, self.outlets)
-        try:
+        with without_retries():
             order = self.order(context)
             with span("submit", generation=order.identity.generation) as opened:
                 if self.stop_on_kill is not StopOnKill.NEVER:
                     stop_predecessors(self.hook, order)
                 name = ensure_job(self.hook, order)
                 opened.set_attribute("hpt.tuning_job", name)
-        except InvalidRequest as error:  # the same request would be refused again
-            raise airflow_error("AirflowFailException")(str(error)) from error
         self._announce(context, name)
         return self._settle(context, name)
 
@@ -191,9 +189,9 @@ class TuningJobOperator(BaseOperator):
             build=lambda: self.request(context),
             asked=digest(*(getattr(self, field) for field in self.template_fields)),
             identity=TaskIdentity.of(ti),
-            prefix=self.name_prefix or self.task_id.rpartition(".")[2],
+            prefix=text(self.name_prefix, "name_prefix") or self.task_id.rpartition(".")[2],
             fixed_name=config.get("HyperParameterTuningJobName"),
-            lineage=self.lineage or ti.dag_id,
+            lineage=text(self.lineage, "lineage") or ti.dag_id,
             stopped=self.stopped,
         )
 

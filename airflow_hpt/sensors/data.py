@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_hpt._compat import airflow_error, defers_by_default
+from airflow_hpt._compat import airflow_error, defers_by_default, without_retries
 from airflow_hpt.assets import publish
 from airflow_hpt.domain.fingerprint import EXAMPLES
 from airflow_hpt.errors import InvalidRequest
@@ -112,12 +112,10 @@ class DataRefreshSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait for the refresh."""
-        try:
+        with without_retries():
             if self.deferrable:
                 self._defer()
             return self._publish(context, super().execute(context))
-        except InvalidRequest as error:  # the same fields would be refused again
-            raise airflow_error("AirflowFailException")(str(error)) from error
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the data, and if it has changed look again after the quiet period."""

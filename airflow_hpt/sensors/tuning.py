@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_hpt._compat import defers_by_default
+from airflow_hpt._compat import defers_by_default, without_retries
 from airflow_hpt.errors import NotFound, TuningJobUnsuccessful
 from airflow_hpt.hooks.faults import PASSING
 from airflow_hpt.hooks.outcome import check, check_reached, has_reached
@@ -75,8 +75,9 @@ class TuningJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the way that was asked for."""
-        name = job_name(self.job_name)
-        push_link(context["ti"], name, self.hook)
+        with without_retries():
+            name = job_name(self.job_name)
+            push_link(context["ti"], name, self.hook)
         if not self.deferrable:
             return super().execute(context)
         if seen := self.poke(context):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_hpt._compat import airflow_error
-from airflow_hpt.errors import InvalidRequest, TuningJobFailed, TuningJobStopped, TuningJobUnsuccessful
+from airflow_hpt.errors import TuningJobFailed, TuningJobStopped, TuningJobUnsuccessful
 from airflow_hpt.sensors.tuning import TuningJobSensor
 from tests.airflow.conftest import make_context
 from tests.airflow.fake_sagemaker import FakeSageMaker, end, training
@@ -130,9 +130,3 @@ def test_a_problem_of_the_trigger_fails_the_sensor(fake: FakeSageMaker) -> None:
     sensor = make_sensor()
     with pytest.raises(TuningJobUnsuccessful, match="No rights"):
         sensor.execute_complete(make_context(sensor), {"job_name": "tune", "problem": "No rights."})
-
-
-@pytest.mark.parametrize("job_name", [None, ["a", "b"], {}])
-def test_what_names_no_job_is_refused(fake: FakeSageMaker, job_name: Any) -> None:
-    with pytest.raises(InvalidRequest, match="job_name"):
-        run(make_sensor(job_name=job_name))
