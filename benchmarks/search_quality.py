@@ -16,7 +16,17 @@ from typing import Any
 from search_engines import Ours, Trace, random_search
 from search_report import report
 
-ENGINES = ("ours", "random", "optuna-tpe", "optuna-gp", "smac", "botorch", "syne-tune")
+ENGINES = (
+    "ours",
+    "random",
+    "optuna-tpe",
+    "optuna-gp",
+    "smac",
+    "botorch",
+    "syne-tune",
+    "syne-tune-box",
+    "syne-tune-quantile",
+)
 
 
 def main() -> None:
