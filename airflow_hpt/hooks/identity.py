@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_hpt.domain.names import tuning_job_name
+from airflow_hpt.errors import InvalidRequest
 
 TAG_PREFIX = "airflow-hpt:"
 LINEAGE_TAG = f"{TAG_PREFIX}lineage"
@@ -53,6 +54,15 @@ class TaskIdentity:
             "generation": str(self.generation),
         }
         return {f"{TAG_PREFIX}{name}": tag_value(fact) for name, fact in facts.items()}
+
+
+def text(value: Any, parameter: str) -> str | None:
+    """Return a rendered template field as text, None if there is none in it."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidRequest(f"{parameter} holds {value!r} after rendering; it takes a text.")
+    return str(value)
 
 
 def tag_value(text: str) -> str:

@@ -12,11 +12,10 @@ from typing import Any, Protocol
 from airflow_hpt.domain.fingerprint import Batch, Difference, Fingerprint, compare
 from airflow_hpt.errors import InvalidRequest, NotFound, ObjectUnavailable
 from airflow_hpt.hooks.data import DataHook, channels, check_location
-from airflow_hpt.hooks.identity import DATA_TAG
+from airflow_hpt.hooks.identity import DATA_TAG, text
 from airflow_hpt.hooks.listings import Listings, Survey, survey
 from airflow_hpt.hooks.parents import lineage_jobs
 from airflow_hpt.hooks.policies import Policy
-from airflow_hpt.hooks.requests import text
 from airflow_hpt.hooks.tuning import Connected, TuningHook
 
 logger = logging.getLogger(__name__)
@@ -172,7 +171,7 @@ class RefreshWatch:
 
 def fingerprint_in(value: Any) -> Fingerprint | None:
     """Return the fingerprint in a rendered field: a fingerprint, a tuning result, a refresh report, or nothing."""
-    if isinstance(value, Mapping) and "data_fingerprint" not in value:
+    if isinstance(value, Mapping) and value and "data_fingerprint" not in value:
         raise InvalidRequest(f"{value!r} has no data_fingerprint, as tuning results and refresh reports have.")
     found = value.get("data_fingerprint") if isinstance(value, Mapping) else value
     return None if found in (None, "", "None") else Fingerprint.parse(str(found))

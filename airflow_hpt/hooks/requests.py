@@ -50,15 +50,6 @@ def mapping(value: Any, parameter: str) -> Mapping[str, Any]:
     return value
 
 
-def text(value: Any, parameter: str) -> str | None:
-    """Return a rendered template field as text, None if there is none in it."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidRequest(f"{parameter} holds {value!r} after rendering; it takes a text.")
-    return str(value)
-
-
 def _typed(value: Any, shape: Any) -> Any:
     """Return `value` in the types of `shape`; what does not convert stays, for botocore to name it."""
     if value is None:

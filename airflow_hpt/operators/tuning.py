@@ -16,11 +16,11 @@ from airflow_hpt.assets import publish, refuse_loops
 from airflow_hpt.errors import TuningJobTimedOut, TuningJobUnsuccessful
 from airflow_hpt.hooks.adoption import Order, ensure_job, stop_predecessors
 from airflow_hpt.hooks.data_tags import fingerprint_of, with_fingerprint
-from airflow_hpt.hooks.identity import TaskIdentity, digest
+from airflow_hpt.hooks.identity import TaskIdentity, digest, text
 from airflow_hpt.hooks.outcome import check
 from airflow_hpt.hooks.policies import StopOnKill, Stopped
 from airflow_hpt.hooks.progress import is_terminal
-from airflow_hpt.hooks.requests import check_request, mapping, text, typed_request
+from airflow_hpt.hooks.requests import check_request, mapping, typed_request
 from airflow_hpt.hooks.result import tuning_result
 from airflow_hpt.hooks.telemetry import span
 from airflow_hpt.hooks.tuning import TuningHook
