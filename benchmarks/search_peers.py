@@ -83,7 +83,7 @@ class Smac:
 
     STARTING = 10
 
-    def __init__(self, setting: Setting, *, retrain_after: int = 8) -> None:
+    def __init__(self, setting: Setting) -> None:
         import logging
 
         from smac import HyperparameterOptimizationFacade as Facade
@@ -101,7 +101,6 @@ class Smac:
             scenario,
             lambda config, seed=0: 0.0,
             initial_design=design,
-            config_selector=Facade.get_config_selector(scenario, retrain_after=retrain_after),
             overwrite=True,
             logging_level=False,
         )

@@ -24,7 +24,7 @@ FAILED_POINTS = 100  # failed training jobs that it keeps, the newest
 FIT_POINTS = 150  # observations that theta is fitted to
 AGREEING = 3  # parents whose seeds need no quasi-random training job after them that shows whether they are any good
 MARGIN = 0.02  # standard deviations of the objective below which an improvement is none: else the search would polish
-SETTLED = 12  # training jobs after which every second one holds a category fixed
+SETTLED = 12  # training jobs on this task after which every second one holds a category fixed
 BEST = 5  # configurations that the search looks around
 
 
@@ -105,7 +105,8 @@ def _by_model(problem: Problem, cube: Cube, x: Array, y: Array, lessons: tuple[L
     model = model.believing(cube.expand(cube.encode(problem.pending)))
     rng = np.random.default_rng(zlib.crc32(f"{problem.seed}:{problem.index}".encode()))
     around = x[kept][np.argsort(y[kept], kind="stable")[:BEST]]
-    held = _held(cube, rng) if problem.index >= SETTLED and problem.index % 2 else None
+    is_settled = len(x) + len(problem.pending) >= SETTLED
+    held = _held(cube, rng) if is_settled and problem.index % 2 else None
     return maximise(_improvement(model, cube, best), cube, around=around, rng=rng, held=held)
 
 
