@@ -102,6 +102,20 @@ def test_everything_that_provider_info_names_can_be_imported() -> None:
         assert hasattr(import_module(module), name)
 
 
+def test_the_registry_of_providers_is_told_what_there_is() -> None:
+    import yaml
+
+    told = yaml.safe_load((Path(__file__).parents[2] / ".airflow-registry.yaml").read_text())
+    info = get_provider_info()
+    described = (told["package-name"], told["display-name"], told["description"])
+    assert described == (info["package-name"], info["name"], info["description"])
+    listed = set()
+    for entry in (*told["operators"], *told["other"]):
+        module, _, name = entry["module"].rpartition(".")
+        listed.add(getattr(import_module(module), name))
+    assert set(operators()) <= listed
+
+
 def operators() -> list[type]:
     from airflow.sdk import BaseOperator
 
