@@ -6,6 +6,7 @@ has ended, and the extra of the event is the result of that tuning job.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlunsplit
@@ -14,6 +15,8 @@ from airflow.sdk import Asset
 from airflow.sdk.definitions.asset import BaseAsset
 
 from airflow_hpt._compat import airflow_error, latest_events
+
+logger = logging.getLogger(__name__)
 
 SCHEME = "sagemaker-hpt"
 RECENT_EVENTS = 50  # several of them may be about the same tuning job
@@ -81,4 +84,6 @@ def published_jobs(context: Mapping[str, Any], asset: Asset, *, limit: int) -> l
         for event in latest_events(context["inlet_events"][asset], RECENT_EVENTS)
         if "job_name" in (event.extra or {}) and (event.source_dag_id, event.source_run_id, event.source_task_id) != own
     )
-    return list(dict.fromkeys(names))[:limit]
+    found = list(dict.fromkeys(names))[:limit]
+    logger.info("The latest events of %s are of %s.", asset.uri, ", ".join(found) or "no tuning job")
+    return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_hpt.domain.request import parse_request
 from airflow_hpt.domain.space import CategoricalRange, Range, typed, wire_text
+
+logger = logging.getLogger(__name__)
 
 NUMERIC = ("IntegerParameterRanges", "ContinuousParameterRanges")
 
@@ -25,6 +28,8 @@ def narrowed(request: Mapping[str, Any], bests: Sequence[Mapping[str, str]], *, 
     for member in NUMERIC:
         if member in ranges:
             ranges[member] = [{**each, **ends[each["Name"]]} for each in ranges[member]]
+            for each in ranges[member]:
+                logger.info("%s is searched from %s to %s.", each["Name"], each["MinValue"], each["MaxValue"])
     return {**request, "HyperParameterTuningJobConfig": {**config, "ParameterRanges": ranges}}
 
 

@@ -126,10 +126,14 @@ class TestParents:
         before_clear = make_event("mine", run="run-1", task="retune")
         assert self.retune(kind([make_event("job"), make_event(None), before_clear])) == ["job"]
 
-    def test_no_event_is_no_parent(self, fake: FakeSageMaker, kind: type[list]) -> None:
+    def test_no_event_is_no_parent(
+        self, fake: FakeSageMaker, kind: type[list], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
         with pytest.raises(AirflowFailException, match="on_no_parents='cold'"):
             self.retune(kind())
         assert self.retune(kind(), on_no_parents="cold") == []
+        assert "The latest events of sagemaker-hpt://digits are of no tuning job." in caplog.text
 
 
 class _ByAsset(dict):
