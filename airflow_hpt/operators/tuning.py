@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LONGEST_TUNING_JOB = timedelta(days=30)  # SageMaker ends a tuning job by then
 JOB_NAME_XCOM = "job_name"
-LEAST_DEFERRAL_SECONDS = 10  # one that times out earlier can be taken for a lost task, see triggers.tuning.RACE_SECONDS
+LEAST_DEFERRAL_SECONDS = 15  # one that times out earlier can be taken for a lost task, see triggers.tuning.RACE_SECONDS
 KILL_SECONDS = 4.0  # a killed task process has five seconds left
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Hashable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,16 @@ from airflow_hpt.hooks.tuning import TuningHook
 if TYPE_CHECKING:
     from airflow_hpt.hooks.polling import Listing
 
-# A task that is resumed a few seconds after it was deferred can be mistaken for a lost one by the scheduler, because
-# its first process is still being tidied away; events of that window wait until it is over.
-RACE_SECONDS = (2.0, 8.0)
+# A task that is resumed within a few seconds of its deferral can be mistaken for a lost one by the scheduler, because
+# its first process is still being tidied away; the busier the scheduler, the later. Events wait until that is over.
+RACE_SECONDS = 8.0
 
 # A tuning job that no listing has mentioned for this many intervals is looked at by itself, in case one went missing.
 SILENT_INTERVALS = 20
 
 STATE_SECONDS = 15  # half of what Airflow gives to `on_kill`; the first question to an idle triggerer can take seconds
+
+_unfinished: set[asyncio.Future[None]] = set()  # event loops keep no tasks alive by themselves
 
 
 class TuningJobFinished(BaseEventTrigger):
@@ -160,6 +162,9 @@ class TuningJobFinished(BaseEventTrigger):
         triggers over. The task still waits then. It also does after a user has cleared it and its next try is deferred,
         but that try has stopped the job itself.
         """
+        await _see_through(self._stop_unless_awaited())
+
+    async def _stop_unless_awaited(self) -> None:
         if not await self._is_awaited():
             await self._stop()
 
@@ -185,6 +190,9 @@ class TuningJobFinished(BaseEventTrigger):
         """Do what `on_kill` does, on an Airflow that has none and cancels for other reasons too."""
         if hasattr(BaseEventTrigger, "on_kill") or self.task_instance is None or self._has_timed_out():
             return
+        await _see_through(self._stop_once_marked())
+
+    async def _stop_once_marked(self) -> None:
         if await in_thread(was_marked_by_a_user, self.task_instance):
             await self._stop()
 
@@ -210,8 +218,15 @@ class TuningJobFinished(BaseEventTrigger):
                 watch.ending = description
 
 
+async def _see_through(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work to its end although Airflow cancels a trigger that has not ended anew every second."""
+    task = asyncio.ensure_future(work)
+    _unfinished.add(task)
+    task.add_done_callback(_unfinished.discard)
+    await asyncio.shield(task)
+
+
 async def sit_out_the_race(elapsed: float) -> None:
     """Wait until an event can be sent safely, `elapsed` seconds after its trigger has started."""
-    begins, ends = RACE_SECONDS
-    if begins < elapsed < ends:
-        await asyncio.sleep(ends - elapsed)
+    if elapsed < RACE_SECONDS:
+        await asyncio.sleep(RACE_SECONDS - elapsed)

@@ -79,6 +79,11 @@ def fake_s3(fake: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
     service.close()
 
 
+@pytest.fixture(autouse=True)
+def no_scheduler_to_race_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_hpt.triggers.tuning.RACE_SECONDS", 0.0)
+
+
 class FakeTaskInstance(SimpleNamespace):
     """What operators use of a running task instance."""
 
