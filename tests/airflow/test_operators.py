@@ -339,7 +339,7 @@ class TestTimeout:
             ({}, timedelta(days=30)),
             ({"execution_timeout": timedelta(hours=1)}, timedelta(hours=1)),
             ({"execution_timeout": timedelta(hours=1), "max_ingestion_time": 60}, timedelta(minutes=1)),
-            ({"max_ingestion_time": 3}, timedelta(seconds=10)),  # clear of the scheduler's blind moment
+            ({"max_ingestion_time": 3}, timedelta(seconds=15)),  # clear of the scheduler's blind moment
         ],
     )
     def test_a_deferral_never_waits_for_ever(self, fake: FakeSageMaker, changes: dict, most: timedelta) -> None:

@@ -110,9 +110,9 @@ class Airflow:
         known["extra"] = json.dumps(known["extra"])
         self.call("POST", "/api/v2/connections", {"connection_id": name, **known})
 
-    def signal_triggerers(self, sent: int) -> None:
+    def signal_triggerers(self, sent: int, *, but_newest: bool = False) -> None:
         """Send a signal to every triggerer: SIGKILL for a power cut, SIGSTOP and SIGCONT for a machine that stalls."""
-        for each in (self.process, *self.triggerers):
+        for each in (self.process, *(self.triggerers[:-1] if but_newest else self.triggerers)):
             for pid in members(each.pid):
                 with suppress(OSError):
                     if b"triggerer" in Path(f"/proc/{pid}/cmdline").read_bytes():
