@@ -143,13 +143,7 @@ class Model:
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation (m,), without noise, at the rows of `z` (m, c)."""
-        k = self.offset + self.kernel(self.u, self.scaled(z))
-        mean, variance = np.zeros(len(z)), np.full(len(z), self.signal + self.offset)
-        for w, each in self.shares:
-            said = Outlook(each, z)
-            mean += w * said.mean
-            variance += w * w * said.variance
-            k += w * w * said.cross
+        mean, variance, k = self._prior(self.kernel(self.u, self.scaled(z)), self._said(z))
         half = solve_triangular(self.factor, k, lower=True, check_finite=False)
         variance -= np.einsum("ij,ij->j", half, half)
         return mean + self.alpha @ k, np.sqrt(np.maximum(variance, LEAST))
@@ -157,14 +151,8 @@ class Model:
     def slopes(self, z: Array) -> tuple[Array, Array, Array, Array]:
         """Return mean and standard deviation (m,) and their gradients (m, c) at the few rows of `z` (m, c)."""
         own = Link(self, self.u, Spots(self, z))
-        said = [(w, Outlook(each, z)) for w, each in self.shares]
-        k = self.offset + own.k
-        mean, variance = np.zeros(len(z)), np.full(len(z), self.signal + self.offset)
-        for w, each in said:
-            k += w * w * each.cross
-            mean += w * each.mean
-            variance += w * w * each.variance
-        mean += self.alpha @ k
+        said = self._said(z)
+        mean, variance, k = self._prior(own.k, said)
         weighted = cho_solve((self.factor, True), k, check_finite=False)
         sd = np.sqrt(np.maximum(variance - np.sum(k * weighted, axis=0), LEAST))
         alpha = np.repeat(self.alpha[:, None], len(z), axis=1)
@@ -172,7 +160,20 @@ class Model:
         for w, each in said:
             by_mean += w * each.by_mean() + w * w * each.pulled(alpha)
             by_variance += w * w * (each.by_variance() - 2 * each.pulled(weighted))
-        return mean, sd, by_mean, by_variance / (2 * sd[:, None])
+        return mean + self.alpha @ k, sd, by_mean, by_variance / (2 * sd[:, None])
+
+    def _said(self, z: Array) -> list[tuple[float, Outlook]]:
+        return [(w, Outlook(each, z)) for w, each in self.shares]
+
+    def _prior(self, own: Array, said: list[tuple[float, Outlook]]) -> tuple[Array, Array, Array]:
+        """Return mean and variance (m,) before the task's data, and the covariance (n, m) with them; `own` is v M."""
+        mean, variance = np.zeros(own.shape[1]), np.full(own.shape[1], self.signal + self.offset)
+        k = self.offset + own
+        for w, each in said:
+            mean += w * each.mean
+            variance += w * w * each.variance
+            k += w * w * each.cross
+        return mean, variance, k
 
     def believing(self, z: Array) -> "Model":
         """Return the model that takes its own mean at the rows of `z` for results (kriging believer)."""

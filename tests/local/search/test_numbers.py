@@ -78,6 +78,11 @@ def test_the_slopes_of_the_posterior_are_those_of_its_predictions(relatives: int
         assert slope[CUBE.is_number] == pytest.approx(expected[CUBE.is_number], rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize(("relatives", "is_bent"), [(0, True), (2, False)])
+def test_only_a_task_that_stands_alone_bends_its_axes(relatives: int, is_bent: bool) -> None:
+    assert make_model(relatives, points=25).is_bent == is_bent
+
+
 @given(
     z=st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=5),
     a=st.floats(0.25, 4.0),

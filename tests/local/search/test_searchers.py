@@ -13,6 +13,9 @@ from airflow_hpt.domain.space import ContinuousRange, IntegerRange, Space
 from airflow_hpt.domain.spec import Strategy
 from airflow_hpt.local.search import searcher_for
 from airflow_hpt.local.search.base import Observation, Parent, Searcher
+from airflow_hpt.local.search.cube import Cube
+from airflow_hpt.local.search.openings import scattered
+from airflow_hpt.local.search.transfer import seeds
 from tests.contracts.searcher import FINITE, SPACES, SearcherContract, make_problem, ran
 
 BOWL = Space((ContinuousRange("x", 0.0, 1.0), ContinuousRange("y", 0.0, 1.0)))
@@ -77,6 +80,29 @@ class TestBayesian(SearcherContract):
             suggestion = searcher.suggest(make_problem(BOWL, index=index, observations=tuple(done)))
             done.append(Observation(suggestion, bowl(suggestion)))
         assert min(each.objective or 0.0 for each in done) < 0.01
+
+    def test_a_search_that_has_found_the_best_does_not_run_it_again_and_again(self, searcher: Searcher) -> None:
+        done: list[Observation] = []
+        repeats = 0
+        for index in range(30):
+            new = searcher.suggest(make_problem(BOWL, index=index, observations=tuple(done)))
+            repeats += any(max(abs(new[k] - each.hyperparameters[k]) for k in "xy") < 0.01 for each in done)
+            done.append(Observation(new, bowl(new)))
+        assert repeats <= 2
+
+    @pytest.mark.parametrize(("parents", "is_probed"), [(1, True), (2, True), (3, False)])
+    def test_parents_are_put_to_the_test_unless_there_are_three(
+        self, searcher: Searcher, parents: int, is_probed: bool
+    ) -> None:
+        found = tuple(Parent(f"parent-{i}", ran(BOWL, 6 + i)) for i in range(parents))
+        cube = Cube(BOWL)
+        done: tuple[Observation, ...] = ()
+        for index in range(len(seeds(make_problem(BOWL, parents=found), cube))):
+            new = searcher.suggest(make_problem(BOWL, index=index, observations=done, parents=found))
+            done += (Observation(new, bowl(new)),)
+        probe = cube.decode(scattered(cube, seed=make_problem(BOWL).seed, index=0)[0])
+        suggested = searcher.suggest(make_problem(BOWL, index=len(done), observations=done, parents=found))
+        assert (suggested == probe) == is_probed
 
     def test_the_first_training_jobs_after_a_transfer_are_the_parents_best(self, searcher: Searcher) -> None:
         parents = tuple(Parent(name, ran(BOWL, count)) for name, count in (("newer", 7), ("older", 3)))
