@@ -139,19 +139,25 @@ def airflow_db(request: pytest.FixtureRequest) -> Path:
     return Path(shutil.copy(template, HOME / "airflow.db"))
 
 
-@pytest.fixture
-def run_dag(airflow_db: Path) -> Callable[[Any], Any]:
-    """Run a DAG as Airflow does, in this process; return the run."""
+def bundle(name: str) -> tuple[Any, dict[str, Any]]:
+    """Make a bundle of DAGs known to the database; return the home of DAG bags, and what else these take."""
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
 
+    with create_session() as session:
+        session.merge(DagBundleModel(name=name))
+    try:
+        return import_module("airflow.dag_processing.dagbag"), {"bundle_name": name}
+    except ImportError:  # before Airflow 3.2
+        return import_module("airflow.models.dagbag"), {}
+
+
+@pytest.fixture
+def run_dag(airflow_db: Path) -> Callable[[Any], Any]:
+    """Run a DAG as Airflow does, in this process; return the run."""
+
     def run(dag: Any, **settings: Any) -> Any:
-        with create_session() as session:
-            session.merge(DagBundleModel(name="tests"))
-        try:
-            home, more = import_module("airflow.dag_processing.dagbag"), {"bundle_name": "tests"}
-        except ImportError:  # before Airflow 3.2
-            home, more = import_module("airflow.models.dagbag"), {}
+        home, more = bundle("tests")
         bag = home.DagBag(dag_folder=os.devnull, **more)
         bag.bag_dag(dag)
         home.sync_bag_to_db(bag, "tests", None)

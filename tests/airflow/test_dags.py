@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.airflow.conftest import bundle
+
 pytestmark = pytest.mark.airflow
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -23,15 +25,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def dag_bag(airflow_db: Path) -> Any:
     """Every example DAG, known to the database."""
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        session.merge(DagBundleModel(name="examples"))
-    try:
-        home, more = import_module("airflow.dag_processing.dagbag"), {"bundle_name": "examples"}
-    except ImportError:  # before Airflow 3.2
-        home, more = import_module("airflow.models.dagbag"), {}
+    home, more = bundle("examples")
     bag = home.BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, **more)
     home.sync_bag_to_db(bag, "examples", None)
     return bag

@@ -92,18 +92,16 @@ def warm_start(*parents: str, kind: str = "TransferLearning") -> Json:
 
 
 def know_dags(*dags: str) -> None:
-    """Let Airflow's database hold DAGs and no others."""
+    """Let Airflow's database hold DAGs."""
     from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
-    from sqlalchemy import delete
 
     with create_session() as session:
-        session.execute(delete(DagModel))
         session.merge(DagBundleModel(name="pages"))
         session.flush()
         for dag in dags:
-            session.add(DagModel(dag_id=dag, bundle_name="pages", fileloc=f"{dag}.py"))
+            session.merge(DagModel(dag_id=dag, bundle_name="pages", fileloc=f"{dag}.py"))
 
 
 Sign = Callable[[str], TestClient]
