@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import airflow_hpt
+from airflow_hpt._compat import PAGE_CONNECTIONS, SECTION
 from airflow_hpt.provider_info import get_provider_info
 
 pytestmark = pytest.mark.airflow
@@ -100,6 +101,11 @@ def test_everything_that_provider_info_names_can_be_imported() -> None:
     for link in info["extra-links"]:
         module, _, name = link.rpartition(".")
         assert hasattr(import_module(module), name)
+
+
+def test_what_the_configuration_shows_as_default_is_what_the_pages_read() -> None:
+    options = get_provider_info()["config"][SECTION]["options"]  # data only, so it cannot take it from the code
+    assert options["page_connections"]["default"] == PAGE_CONNECTIONS
 
 
 def test_the_registry_of_providers_is_told_what_there_is() -> None:
