@@ -72,6 +72,7 @@ class TestDeferred:
         end_all(service)
         run.await_state("success")
         assert (statuses(service), service.count(CREATE)) == ([STOPPING, "Completed"], 2)
+        until(lambda: "trigger completed" in run.log(), what="the first try's trigger has stopped the first one, too")
 
     def test_a_triggerer_that_restarts_goes_on_waiting(self, airflow: Airflow, service: FakeSageMaker) -> None:
         run = start(airflow, service, "deferred", state="deferred")
