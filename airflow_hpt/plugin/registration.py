@@ -1,6 +1,6 @@
-"""What Airflow loads of the tuning pages: into every process, so it imports nothing but names.
+"""What Airflow loads of the plugin: into every process, so it imports nothing but names.
 
-The pages are an application of their own, which is imported by the first request for one.
+The tuning pages are an application of their own, which is imported by the first request for one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from airflow_hpt._compat import base_url
 from airflow_hpt.links import FRAME, PAGES
+from airflow_hpt.plugin import marks
 
 ICON = "icon.svg"
 # What Airflow puts into the address of a tab. Airflow 3.1 does not quote it, so it goes into the path, where a `+` in
@@ -51,8 +52,9 @@ def external_views(prefix: str) -> list[dict[str, str]]:
 
 
 class TuningPlugin(AirflowPlugin):
-    """Adds the tuning pages to Airflow."""
+    """Adds the tuning pages to Airflow, and stops the tuning jobs of marked tasks that no trigger looks after."""
 
     name = "airflow_hpt"
     fastapi_apps: list[Any] = [{"name": "Tuning jobs", "app": TuningPages(), "url_prefix": PAGES}]  # noqa: RUF012
     external_views: list[Any] = external_views(urlsplit(base_url()).path)
+    listeners: list[Any] = [marks]  # noqa: RUF012

@@ -22,3 +22,7 @@ with DAG("mapped", schedule=None, max_active_tasks=32):
     TuningJobOperator.partial(
         task_id="tune", deferrable=True, map_index_template="{{ task.name_prefix }}", **settings
     ).expand(name_prefix=[f"region-{i}" for i in range(20)])
+
+with DAG("overdue", schedule=None, dagrun_timeout=timedelta(seconds=20)):
+    TuningJobOperator(task_id="tune", deferrable=True, **settings)
+    TuningJobOperator(task_id="tune_here", deferrable=False, **settings)
