@@ -6,6 +6,7 @@ Making one takes most of a second, and a triggerer waits for a thousand tuning j
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -29,6 +30,9 @@ MEANINGS: Mapping[str, str] = {
     "verify": "it takes True, False, the path of a CA bundle, or None for what the connection says",
 }
 
+TEXT = re.compile(r"\S")
+REGION = re.compile(r"\A(?!\d+\Z)(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")  # what botocore takes for one
+
 _clients: dict[tuple[Hashable, ...], Any] = {}
 _lock = Lock()
 
@@ -44,9 +48,9 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what templates can leave behind and boto3 would misunderstand."""
-        for field in ("aws_conn_id", "region_name", "verify"):
+        for field, pattern in (("aws_conn_id", TEXT), ("region_name", REGION), ("verify", TEXT)):
             value = getattr(self, field)
-            is_text = isinstance(value, str) and bool(value.strip())
+            is_text = isinstance(value, str) and pattern.search(value)
             if not (is_text or value is None or (field == "verify" and isinstance(value, bool))):
                 raise InvalidRequest(f"{field} holds {value!r} after rendering; {MEANINGS[field]}.")
 
@@ -99,8 +103,5 @@ def _make(service: str, settings: ClientSettings, connection: Any) -> Any:
     try:
         with faults.translated("Sign-in", endpoint="AWS", connection=settings.aws_conn_id):
             return aws.get_client_type(region_name=connection.region_name)
-    except NoRegionError as error:
-        raise faults.no_region(settings.aws_conn_id) from error
-    except InvalidRegionError as error:
-        region = connection.region_name
-        raise InvalidRequest(f"region_name holds {region!r} after rendering; {MEANINGS['region_name']}.") from error
+    except (NoRegionError, InvalidRegionError) as error:
+        raise faults.no_region(settings.aws_conn_id, given=connection.region_name) from error

@@ -119,8 +119,9 @@ def no_such_connection(connection: str) -> ConnectionUnusable:
     )
 
 
-def no_region(connection: str | None) -> ConnectionUnusable:
-    """Return the error for a connection that names no AWS region."""
+def no_region(connection: str | None, *, given: str | None) -> ConnectionUnusable:
+    """Return the error for a connection that names no AWS region, or something else in its place."""
     return ConnectionUnusable(
-        f'{_named(connection)} names no AWS region. Add "region_name" to its extra, or pass region_name to the task.'
+        f'{_named(connection)} names no AWS region{f" but {given!r}" if given else ""}. Add "region_name" to its extra,'
+        " such as eu-west-1, or pass region_name to the task."
     )

@@ -67,21 +67,23 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     ),
     "listings": ([5, "bucket/data", {"a": 1}], "listings holds .* after rendering; it takes locations like s3://"),
 }
+WAYS: dict[str, dict[str, Any]] = {"blocking": {"deferrable": False}, "deferred": {"deferrable": True}}
 CASES = [
-    pytest.param(kind, field, value, WRONG[field][1], id=f"{kind.__name__}-{field}-{value!r}")
+    pytest.param(kind, way, field, value, WRONG[field][1], id=f"{kind.__name__}-{name}-{field}-{value!r}")
     for kind in GOOD
+    for name, way in ({"stops": {}} if kind is StopTuningJobOperator else WAYS).items()
     for field in kind.template_fields  # type: ignore[attr-defined]
     for value in WRONG[field][0]
 ]
 
 
-@pytest.mark.parametrize(("kind", "field", "value", "message"), CASES)
+@pytest.mark.parametrize(("kind", "way", "field", "value", "message"), CASES)
 def test_it_fails_at_once_and_says_what_was_given(
-    fake: FakeSageMaker, kind: Any, field: str, value: Any, message: str
+    fake: FakeSageMaker, kind: Any, way: dict[str, Any], field: str, value: Any, message: str
 ) -> None:
     fake.CreateHyperParameterTuningJob(make_config(HyperParameterTuningJobName="parent"))
     end(fake.jobs["parent"])
-    operator = kind(task_id="task", **{"aws_conn_id": "fake", **GOOD[kind], field: value})
+    operator = kind(task_id="task", **{"aws_conn_id": "fake", **GOOD[kind], field: value, **way})
     with pytest.raises(AirflowFailException, match=message):
         operator.execute(make_context(operator))
     assert list(fake.jobs) == ["parent"]
@@ -101,10 +103,13 @@ def test_a_connection_that_is_missing_is_never_replaced(kind: Any, monkeypatch: 
 
 
 @pytest.mark.parametrize("kind", [kind for kind in GOOD if kind is not DataRefreshSensor])  # S3 needs no region
-def test_a_connection_without_region_says_where_to_put_it(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_NO_REGION", make_connection("http://127.0.0.1:1", region_name=None))
+@pytest.mark.parametrize(("region", "said"), [(None, "no AWS region"), ("eu west!", "no AWS region but 'eu west!'")])
+def test_a_connection_without_region_says_where_to_put_it(
+    kind: Any, region: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_NO_REGION", make_connection("http://127.0.0.1:1", region_name=region))
     operator = kind(task_id="task", **{**GOOD[kind], "aws_conn_id": "no_region"})
-    with pytest.raises(ConnectionUnusable, match=r"Add \"region_name\" to its extra, or pass region_name to the task"):
+    with pytest.raises(ConnectionUnusable, match=rf"{said}\. Add \"region_name\" to its extra, .* or pass region_name"):
         operator.execute(make_context(operator))
 
 

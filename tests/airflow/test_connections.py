@@ -25,12 +25,6 @@ def test_a_missing_connection_is_not_replaced_by_other_credentials(monkeypatch: 
         run(aws_conn_id="nowhere")
 
 
-def test_a_connection_without_region_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_NO_REGION", make_connection("http://127.0.0.1:1", region_name=None))
-    with pytest.raises(ConnectionUnusable, match=r'Add "region_name" to its extra'):
-        run(aws_conn_id="no_region")
-
-
 def test_a_region_may_be_given_by_the_task(fake: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_NO_REGION", make_connection(fake.endpoint, region_name=None))
     assert TuningHook("no_region", region_name="eu-north-1").region == "eu-north-1"
