@@ -267,6 +267,8 @@ def make_environment(home: Path, port: int) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "SCENARIO_DATA": str(home),
         "AIRFLOW_HOME": str(home),
+        # SQLite lets one process write at a time, and on a busy machine five seconds are too few for the others.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

@@ -62,7 +62,7 @@ class Database:
             self._readers.pop().close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.executescript(PRAGMAS)
         return connection
