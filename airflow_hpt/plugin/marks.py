@@ -2,7 +2,7 @@
 
 Airflow tells a trigger that a user has marked its task only once the trigger runs: hours later if no triggerer does,
 and never in the second or two that one takes to start it. The API server, where users mark tasks, tells plugins in any
-case. Every process of Airflow loads this file, so it imports nothing that takes time.
+case.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow.listeners import hookimpl
+from airflow_hpt.domain.states import TuningState
+from airflow_hpt.errors import HptError
+from airflow_hpt.hooks.tuning import TuningHook
 
 logger = logging.getLogger(__name__)
 
@@ -24,37 +26,14 @@ THREADS = 4
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="airflow-hpt-marks")
 
 
-@hookimpl
-def on_task_instance_success(task_instance: Any) -> None:
-    """Follow up a task instance that has been marked successful."""
-    _follow_up(task_instance)
-
-
-@hookimpl
-def on_task_instance_failed(task_instance: Any) -> None:
-    """Follow up a task instance that has been marked failed."""
-    _follow_up(task_instance)
-
-
-@hookimpl
-def on_task_instance_skipped(task_instance: Any) -> None:
-    """Follow up a task instance that has been marked skipped."""
-    _follow_up(task_instance)
-
-
-def _follow_up(task_instance: Any) -> None:
-    # Workers report ends, too, of task instances that know no trigger; those that did not wait have none.
-    trigger = task_instance.trigger if getattr(task_instance, "trigger_id", None) else None
+def follow_up(trigger: Any) -> None:
+    """Look at what the trigger of a marked task instance waits for, a little later."""
     if trigger is not None and trigger.classpath == TRIGGER and (awaited := trigger.kwargs)["stop_on_kill"]:
         _pool.submit(_stop_unless_stopped, awaited, after=time.monotonic() + GRACE_SECONDS)
 
 
 def _stop_unless_stopped(awaited: Mapping[str, Any], *, after: float) -> None:
     """Stop the tuning job that a trigger with these arguments waits for, unless it has stopped or ended by then."""
-    from airflow_hpt.domain.states import TuningState
-    from airflow_hpt.errors import HptError
-    from airflow_hpt.hooks.tuning import TuningHook
-
     time.sleep(max(after - time.monotonic(), 0))
     name = awaited["job_name"]
     client = {key: awaited[key] for key in ("aws_conn_id", "region_name", "verify", "botocore_config")}

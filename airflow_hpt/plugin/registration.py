@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
 from airflow_hpt._compat import base_url
 from airflow_hpt.links import FRAME, PAGES
-from airflow_hpt.plugin import marks
 
 ICON = "icon.svg"
 # What Airflow puts into the address of a tab. Airflow 3.1 does not quote it, so it goes into the path, where a `+` in
@@ -51,10 +51,36 @@ def external_views(prefix: str) -> list[dict[str, str]]:
     return [common | each for each in (nav, *tabs)]
 
 
+class Marks:
+    """A listener that has deferred task instances followed up when a user marks them."""
+
+    @hookimpl
+    def on_task_instance_success(self, task_instance: Any) -> None:
+        """Follow up a task instance that has been marked successful."""
+        self._follow_up(task_instance)
+
+    @hookimpl
+    def on_task_instance_failed(self, task_instance: Any) -> None:
+        """Follow up a task instance that has been marked failed."""
+        self._follow_up(task_instance)
+
+    @hookimpl
+    def on_task_instance_skipped(self, task_instance: Any) -> None:
+        """Follow up a task instance that has been marked skipped."""
+        self._follow_up(task_instance)
+
+    def _follow_up(self, task_instance: Any) -> None:
+        # Workers report ends, too, of task instances that know no trigger; those that did not wait have none.
+        if getattr(task_instance, "trigger_id", None):
+            from airflow_hpt.plugin.marks import follow_up
+
+            follow_up(task_instance.trigger)
+
+
 class TuningPlugin(AirflowPlugin):
     """Adds the tuning pages to Airflow, and stops the tuning jobs of marked tasks that no trigger looks after."""
 
     name = "airflow_hpt"
     fastapi_apps: list[Any] = [{"name": "Tuning jobs", "app": TuningPages(), "url_prefix": PAGES}]  # noqa: RUF012
     external_views: list[Any] = external_views(urlsplit(base_url()).path)
-    listeners: list[Any] = [marks]  # noqa: RUF012
+    listeners: list[Any] = [Marks()]  # noqa: RUF012

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_hpt.plugin import marks
+from airflow_hpt.plugin.registration import Marks
 from airflow_hpt.triggers.tuning import TuningJobFinished
 from tests.airflow.fake_sagemaker import FakeSageMaker
 from tests.airflow.plugin.pages import add_job
@@ -34,7 +35,7 @@ def tell(event: str, task_instance: Any) -> None:
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         patch.setattr(marks, "GRACE_SECONDS", 0.0)
         patch.setattr(marks, "_pool", pool)
-        manager.add_listener(marks)
+        manager.add_listener(Marks())
         getattr(manager.hook, event)(previous_state=None, task_instance=task_instance, **details)
         manager.clear()
 
